@@ -1,0 +1,1 @@
+"""The site that runs Millrace: settings, addresses and the commands that start it."""

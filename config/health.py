@@ -1,0 +1,60 @@
+"""Two addresses for machines: is this web server alive, and is the whole installation up."""
+
+from datetime import timedelta
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from jobs.models import Worker
+
+SEEN_WITHIN = timedelta(seconds=15)
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 if this web server reaches its database and broker, otherwise 503."""
+    return _answer({"database": _database_answers(), "broker": _broker_answers()})
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 if database, broker, a worker and a controller are up, otherwise 503."""
+    parts = {"database": _database_answers(), "broker": _broker_answers()}
+    kinds = _kinds_seen() if parts["database"] else set()
+    return _answer(parts | {kind: kind in kinds for kind in ("worker", "controller")})
+
+
+def _answer(parts: dict[str, bool]) -> JsonResponse:
+    words = {part: "up" if up else "down" for part, up in parts.items()}
+    return JsonResponse(words, status=200 if all(parts.values()) else 503)
+
+
+def _database_answers() -> bool:
+    try:
+        connection.ensure_connection()
+    except DatabaseError:
+        return False
+    return True
+
+
+def _broker_answers() -> bool:
+    url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://", 1)
+    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _kinds_seen() -> set[str]:
+    fresh = Worker.objects.filter(seen_at__gt=timezone.now() - SEEN_WITHIN)
+    return set(fresh.values_list("kind", flat=True).distinct())

@@ -1,0 +1,18 @@
+"""Addresses of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from config import health
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("jobs.api.urls")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("", include("tracker.urls")),
+]
+
+handler403 = "tracker.errors.forbidden"
+handler404 = "tracker.errors.not_found"
+handler500 = "tracker.errors.server_error"

@@ -1,0 +1,68 @@
+"""Read settings from environment variables; what is missing or wrong is said in a sentence."""
+
+import os
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str | None = None) -> str:
+    """Return the variable, or the default; without a default an unset variable is an error."""
+    value = os.environ.get(name) or default
+    if value is None:
+        raise ImproperlyConfigured(
+            f"The environment variable {name} is not set. Set it, "
+            "or let `python3 manage.py up` start everything for you."
+        )
+    return value
+
+
+def flag(name: str, default: bool) -> bool:
+    """Return the variable as a truth value: 1/0, true/false, yes/no, on/off."""
+    value = os.environ.get(name, "").strip().lower()
+    if value and value not in YES | NO:
+        raise ImproperlyConfigured(f"{name} is {value!r}; write 1 or 0.")
+    return value in YES if value else default
+
+
+def number(name: str, default: float) -> float:
+    """Return the variable as a number, whole if the default is whole."""
+    value = os.environ.get(name)
+    try:
+        return type(default)(value) if value else default
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}, which is not a number like {default}."
+        ) from None
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    """Return the variable as a list, its items separated by commas."""
+    value = os.environ.get(name, "")
+    return [item.strip() for item in value.split(",") if item.strip()] or default
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return Django's database settings for `postgres://user:password@host:port/name?option=…`.
+
+    A `host` among the options names the folder of a Unix socket.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL begins with {parts.scheme!r}; Millrace needs PostgreSQL: "
+            "postgres://user:password@host:5432/name"
+        )
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", None) or parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+    }
