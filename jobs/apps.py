@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+
+
+class JobsConfig(AppConfig):
+    name = "jobs"
+    verbose_name = "Jobs"
+
+    def ready(self) -> None:
+        from jobs import checks  # noqa: F401 (registers the system checks)
+        from jobs.setup import make_roles_and_profiles
+
+        autodiscover_modules("jobs")  # every app's jobs.py registers its resources and jobs
+        post_migrate.connect(make_roles_and_profiles, sender=self, dispatch_uid="jobs.setup")

@@ -1,0 +1,335 @@
+"""What a developer writes: a job is a named list of steps, and its parameters are a Django form.
+
+Shapes of a step:
+
+* `ChunkStep`: read, process, write; its writes and its checkpoint commit together, chunk by chunk.
+* `StagedStep`: the same promise for bulk loads: chunks are copied to a staging table and merged
+  there by one statement while the next chunk is being parsed.
+* `FunctionStep`: one function that calls `context.checkpoint()` as it goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from django import forms
+
+if TYPE_CHECKING:
+    import psycopg
+
+Cursor = Any  # JSON: a primary key, a byte offset, ...
+
+TYPES = (
+    "import",
+    "export",
+    "mass_edit",
+    "rules",
+    "project",
+    "approval",
+    "command",
+    "discovery",
+    "package",
+    "asset_import",
+    "other",
+)
+
+
+class Skip(Exception):
+    """Raised for one item that is left out on purpose: counted as skipped, with this reason."""
+
+
+class JobError(Exception):
+    """Ends the execution as failed, with a sentence for the person who launched it.
+
+    Structural faults of a file (wrong header, unterminated quote) and missing prerequisites raise
+    it; anything else that escapes from a job is a bug, and shown as one.
+    """
+
+
+class InvalidParameters(Exception):
+    """The parameters do not pass the job's form. `errors` is {field: [sentence, ...]}."""
+
+    def __init__(self, errors: dict[str, list[str]]):
+        self.errors = errors
+        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in errors.items()))
+
+
+COUNTERS = ("created", "updated", "unchanged", "deleted", "done", "skipped", "failed")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of items. Each item is counted once; their sum is `processed`."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, name) + getattr(other, name) for name in COUNTERS))
+
+    @property
+    def processed(self) -> int:
+        return sum(getattr(self, name) for name in COUNTERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemWarning:
+    """Why one item, or one value of it, was left out. `row` is 1 for the first line of data."""
+
+    code: str
+    message: str
+    row: int | None = None
+    key: str = ""
+    column: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkStep:
+    """Read items and write them in chunks, resumable at every chunk.
+
+    `read(cursor)` yields (cursor, item) pairs from behind that cursor and, like `process`, runs
+    outside the chunk's transaction; `write(items)` runs inside it and may return Counters, else
+    every item counts as done. `process` may raise Skip or ValidationError for its item, and may
+    return None to leave it out silently as unchanged. `count()` is the number of items, or None.
+    """
+
+    name: str
+    read: Callable[[Cursor | None], Iterator[tuple[Cursor, Any]]]
+    write: Callable[[list[Any]], Counters | None]
+    process: Callable[[Any], Any] = lambda item: item
+    count: Callable[[], int | None] = lambda: None
+    size: int = 500
+    label: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class StagedChunk:
+    """Parsed rows that commit together, and what was left out while parsing them.
+
+    `rows` are ready for COPY, in the order of `row_numbers` and `keys`; `cursor` is the position
+    behind the chunk, as JSON; `position` is how many bytes of the source have been read so far.
+    """
+
+    rows: list[tuple[Any, ...]]
+    row_numbers: list[int]
+    keys: list[str]
+    cursor: Cursor
+    position: int = 0
+    counters: Counters = field(default_factory=Counters)
+    warnings: list[ItemWarning] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many rows the next chunk should have; the engine adapts it to the time a chunk takes."""
+
+    size: int = 5000
+
+
+class Stager(Protocol):
+    """Copies chunks to a staging table and merges them from there, on the step's own connection."""
+
+    def prepare(self, cursor: psycopg.Cursor) -> None:
+        """Make the staging table. Called once per connection, inside no chunk."""
+
+    def stage(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
+        """Empty the staging table and COPY the chunk's rows, numbered from 0, into it."""
+
+    def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
+        """Merge the staged rows low <= number < high into the target and count what became of them.
+
+        A row that only the database rejects raises psycopg.errors.IntegrityError or DataError;
+        the engine rolls back to a savepoint and halves the range until the row stands alone.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedStep:
+    """A bulk load at the speed of COPY. See `Stager`.
+
+    `chunks(cursor, pace)` parses the source from behind the cursor in chunks of about `pace.size`
+    rows, each not empty of progress: the last may hold no rows but a new cursor. `length()` is the
+    size of the source in bytes, or None; `count()` the number of rows, or None.
+    """
+
+    name: str
+    chunks: Callable[[Cursor | None, Pace], Iterator[StagedChunk]]
+    stager: Callable[[], Stager]
+    length: Callable[[], int | None] = lambda: None
+    count: Callable[[], int | None] = lambda: None
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionStep:
+    """One function, called with a Context.
+
+    With `atomic` the engine keeps a transaction open from checkpoint to checkpoint, so that the
+    function's writes and its progress commit together. Without it the function must not write to
+    the database itself; its files count from the next checkpoint on. The value it returns becomes
+    the execution's result.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    atomic: bool = True
+    label: str = ""
+
+
+Step = ChunkStep | StagedStep | FunctionStep
+
+
+class Job:
+    """Base of every job: subclass a recipe, or this class, and give it a name with `@job`.
+
+    `parameters` are the cleaned data of the `Parameters` form; `workspace` gives access to the
+    files of the execution. A value returned by `result()` is shown on the execution's page.
+    """
+
+    name: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    type: ClassVar[str] = "other"
+    queue: ClassVar[str] = "default"
+    timeout_seconds: ClassVar[int | None] = None
+    permissions: ClassVar[tuple[str, ...]] = ()  # model permissions that launching needs
+
+    class Parameters(forms.Form):
+        """No parameters."""
+
+    def __init__(self, parameters: dict[str, Any] | None = None, workspace: Any = None):
+        self.parameters = parameters or {}
+        self.workspace = workspace
+
+    def steps(self) -> Iterable[Step]:
+        """The steps in order; called anew at every attempt, so it must not depend on the clock."""
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        """The job's return value as JSON, asked for after its last step."""
+        return None
+
+    @classmethod
+    def describe(cls) -> str:
+        """The first paragraph of the docstring: what people read before they launch it."""
+        return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+    @classmethod
+    def source(cls) -> str:
+        """The source code that defines the job, or an empty string where there is none."""
+        try:
+            return inspect.getsource(cls)
+        except (OSError, TypeError):
+            return ""
+
+    @classmethod
+    def version(cls) -> str:
+        """Twelve hexadecimal digits that change whenever the definition's source code changes."""
+        return digest(cls.name, cls.source())
+
+
+def digest(*parts: str) -> str:
+    """A short fingerprint of these texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+class UnknownJob(LookupError):
+    """No installed code defines a job of this name."""
+
+    def __init__(self, name: str):
+        self.name = name
+        super().__init__(f"There is no job named {name!r} in the installed code.")
+
+
+REGISTRY: dict[str, type[Job]] = {}
+
+
+def find(name: str) -> type[Job]:
+    """The job of this name; raises UnknownJob."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise UnknownJob(name) from None
+
+
+def register(name: str, cls: type[Job], **options: Any) -> type[Job]:
+    """Enter a job class under a name. Options set class attributes: label, type, queue, …"""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name):
+        raise ValueError(f"A job is named like 'app.what_it_does'; {name!r} is not.")
+    present = REGISTRY.get(name)
+    if present and (present.__module__, present.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"Two jobs are named {name!r}: {present} and {cls}.")
+    for key, value in options.items():
+        if not hasattr(Job, key):
+            raise TypeError(f"@job({name!r}) knows no option {key!r}.")
+        setattr(cls, key, value)
+    if cls.type not in TYPES:
+        raise ValueError(f"Job {name!r} has type {cls.type!r}; types are {', '.join(TYPES)}.")
+    cls.name = name
+    cls.label = cls.__dict__.get("label") or _label_from(cls.__name__)
+    REGISTRY[name] = cls
+    return cls
+
+
+def job(name: str, **options: Any) -> Callable[[Any], Any]:
+    """Give a Job class, or a plain function, the name under which it is stored and launched.
+
+    Options: label, type, queue, timeout_seconds, permissions; for a function also `parameters`,
+    a Django form class whose cleaned data the function gets as keyword arguments.
+    """
+
+    def decorate(target: Any) -> Any:
+        if isinstance(target, type):
+            return register(name, target, **options)
+        parameters = options.pop("parameters", None)
+        register(name, _job_from_function(target, parameters), **options)
+        return target
+
+    return decorate
+
+
+def _job_from_function(function: Callable[..., Any], form: type[forms.Form] | None) -> type[Job]:
+    def steps(self: Job) -> list[FunctionStep]:
+        return [
+            FunctionStep(
+                name=function.__name__,
+                label=_label_from(function.__name__),
+                function=lambda context: function(context, **self.parameters),
+            )
+        ]
+
+    body = {
+        "steps": steps,
+        "source": classmethod(lambda cls: inspect.getsource(function)),
+        "Parameters": form or Job.Parameters,
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+    }
+    return type(function.__name__, (Job,), body)
+
+
+def _label_from(name: str) -> str:
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", name).replace("_", " ")
+    return words.strip().capitalize()
+
+
+DECLARED_PROFILES: dict[str, dict[str, Any]] = {}
+
+
+def profile(code: str, *, job: str, label: str, **values: Any) -> None:
+    """Declare a profile that every installation has: made after migrations, unless it exists.
+
+    `values` are fields of JobProfile: parameters, description, queue, priority, …
+    """
+    DECLARED_PROFILES[code] = {"job": job, "label": label, **values}

@@ -1,0 +1,153 @@
+"""Tell the workers that executions are queued. A message is a hint: harmless to lose or repeat.
+
+Order, fairness and limits belong to PostgreSQL, so only as many messages are outstanding as the
+queue's workers will soon take: at most twice their slots.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from jobs.models.fleet import SEEN_WITHIN
+
+log = logging.getLogger(__name__)
+
+TASK = "jobs.run"
+# A web request never waits longer than this for a broker that does not answer.
+PUBLISH_TIMEOUT_SECONDS = 0.3
+
+_local = threading.local()
+
+# Chooses the next executions of a queue in SQL order and marks them as told, in one statement.
+# A row counts as outstanding until it is claimed, or until its message is taken for lost:
+# after JOBS_REDISPATCH_SECONDS, doubled with every repetition, up to ten minutes.
+CHOOSE = """
+WITH settings AS (
+  SELECT least(600, %(again)s * 2 ^ least(dispatch_count, 10)) AS wait, id FROM jobs_jobexecution
+  WHERE status = 'queued' AND queue = %(queue)s AND dispatched_at IS NOT NULL
+), outstanding AS (
+  SELECT count(*) AS n FROM settings s JOIN jobs_jobexecution e USING (id)
+  WHERE e.dispatched_at > clock_timestamp() - make_interval(secs => s.wait)
+), slots AS (
+  SELECT coalesce(sum(slots), 0) AS n FROM jobs_worker
+  WHERE kind = 'worker' AND %(queue)s = ANY(queues) AND seen_at > clock_timestamp() - %(seen)s
+), chosen AS MATERIALIZED (
+  SELECT id FROM jobs_jobexecution
+  WHERE status = 'queued' AND queue = %(queue)s
+    AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+    AND (dispatched_at IS NULL OR dispatched_at <= clock_timestamp()
+         - make_interval(secs => least(600, %(again)s * 2 ^ least(dispatch_count, 10))))
+  ORDER BY priority, id
+  LIMIT greatest(0, (SELECT 2 * slots.n - outstanding.n FROM slots, outstanding))
+  FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE jobs_jobexecution e SET dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
+FROM chosen WHERE e.id = chosen.id
+RETURNING e.id, e.attempt, e.dispatch_count
+"""
+
+
+def dispatch(queue: str) -> int:
+    """Publish what this queue's workers can take next; returns how many messages went out.
+
+    Called after the commit of a launch or release, and by the controller. If the broker does not
+    answer, the rows stay queued and the controller tries again.
+    """
+    chosen = _choose(queue)
+    for position, (pk, attempt, count) in enumerate(chosen):
+        try:
+            _publish(queue, str(pk), task_id=f"{pk}.{attempt + 1}.{count}")
+        except (OperationalError, OSError) as error:
+            log.warning("The broker did not take a message for queue %r: %s", queue, error)
+            _forget([pk for pk, *_ in chosen[position:]])
+            return position
+    return len(chosen)
+
+
+def redispatch_if_empty(queue: str) -> int:
+    """Forget the messages of a queue that the broker has lost; returns how many.
+
+    The broker's queue is empty and yet messages sent more than two seconds ago led to no claim.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM jobs_jobexecution WHERE status = 'queued' AND queue = %s"
+            " AND dispatched_at < clock_timestamp() - interval '2 seconds' LIMIT 1000",
+            [queue],
+        )
+        unclaimed = [pk for (pk,) in cursor.fetchall()]
+    if not unclaimed:
+        return 0
+    try:
+        depth = _broker().default_channel.queue_declare(queue, passive=True).message_count
+    except (OperationalError, OSError, *_broker().connection_errors):
+        _drop_broker()
+        return 0
+    if depth:
+        return 0
+    _forget(unclaimed)
+    return len(unclaimed)
+
+
+def _choose(queue: str) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CHOOSE,
+            {"queue": queue, "again": settings.JOBS_REDISPATCH_SECONDS, "seen": SEEN_WITHIN},
+        )
+        # RETURNING has no order; ids are ordered by time and ties of priority are rare here.
+        return sorted(cursor.fetchall())
+
+
+def _forget(ids: list) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE jobs_jobexecution SET dispatched_at = NULL"
+            " WHERE id = ANY(%s) AND status = 'queued'",
+            [ids],
+        )
+
+
+def _publish(queue: str, execution_id: str, task_id: str) -> None:
+    try:
+        current_app.send_task(
+            TASK,
+            [execution_id],
+            task_id=task_id,
+            queue=queue,
+            connection=_broker(),
+            retry=False,
+            ignore_result=True,
+        )
+    except _broker().connection_errors as error:
+        _drop_broker()
+        raise OperationalError(str(error)) from error
+    except OperationalError:
+        _drop_broker()
+        raise
+
+
+def _broker() -> Connection:
+    """This thread's connection to the broker, with timeouts that suit a web request."""
+    broker = getattr(_local, "broker", None)
+    if broker is None:
+        timeouts = {
+            "socket_timeout": PUBLISH_TIMEOUT_SECONDS,
+            "socket_connect_timeout": PUBLISH_TIMEOUT_SECONDS,
+            "max_retries": 0,
+        }
+        _local.broker = broker = current_app.connection_for_write(transport_options=timeouts)
+    return broker
+
+
+def _drop_broker() -> None:
+    broker = _local.__dict__.pop("broker", None)
+    if broker is not None:
+        broker.release()

@@ -1,0 +1,35 @@
+"""What the tables share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.functions import Now
+
+
+class UUIDv7(models.Func):
+    """PostgreSQL's time-ordered UUID: ids sort by the moment they were made."""
+
+    function = "uuidv7"
+    template = "%(function)s()"
+    output_field = models.UUIDField()
+
+
+def database_now() -> dt.datetime:
+    """The clock that leases and deadlines are measured by; workers' own clocks may be wrong."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+class ClockNow(Now):
+    """clock_timestamp(): the present moment even inside a long transaction."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="CLOCK_TIMESTAMP()", **context)
+
+
+def seconds(value: float) -> dt.timedelta:
+    return dt.timedelta(seconds=value)

@@ -1,0 +1,62 @@
+"""Who works, and with which key automation comes in."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+from knox.models import AbstractAuthToken
+
+SEEN_WITHIN = dt.timedelta(seconds=15)
+
+
+class WorkerQuerySet(models.QuerySet):
+    def live(self) -> WorkerQuerySet:
+        """Those that have reported within the last 15 seconds."""
+        return self.filter(seen_at__gt=timezone.now() - SEEN_WITHIN)
+
+
+class Worker(models.Model):
+    """A process that reports itself: a Celery worker with its slots, or a controller.
+
+    `definitions` maps the jobs that its code knows to their versions.
+    """
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        CONTROLLER = "controller"
+
+    name = models.CharField(max_length=200, primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    node = models.CharField(max_length=100)
+    pid = models.PositiveIntegerField()
+    queues = ArrayField(models.CharField(max_length=100), default=list)
+    slots = models.PositiveSmallIntegerField(default=0)
+    definitions = models.JSONField(default=dict)
+    started_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiToken(AbstractAuthToken):
+    """A hashed, expiring key for the REST API; its name says what it is for."""
+
+    name = models.CharField(max_length=100, blank=True)
+    scopes = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name or self.token_key

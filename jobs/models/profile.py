@@ -1,0 +1,106 @@
+"""Profiles: jobs with saved parameters, and who may use them."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.core.serializers.json import DjangoJSONEncoder
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F
+from django.urls import reverse
+
+from jobs.definition import REGISTRY, Job, find
+
+CODE = RegexValidator(
+    r"^[a-z0-9][a-z0-9_-]*$",
+    "A code has lower-case letters, digits, '-' and '_', and begins with a letter or digit.",
+)
+
+
+class JobProfile(models.Model):
+    """A job with saved parameters, under a name people know: 'Nightly supplier import'.
+
+    Parameters given at launch overlay `parameters`; those named in `locked` refuse to be overlaid.
+    `version` rises with every change that a launch would feel, and each execution keeps the one
+    it was launched with. A `sensitive` profile shows its console, warnings and files only to the
+    person who launched it and to groups that are granted *view*.
+    """
+
+    code = models.CharField(max_length=100, unique=True, validators=[CODE])
+    label = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    job = models.CharField(max_length=100, db_index=True)
+    parameters = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    locked = models.JSONField(default=list, blank=True)
+    queue = models.CharField(max_length=50, blank=True)
+    priority = models.SmallIntegerField(default=0)
+    timeout_seconds = models.PositiveIntegerField(null=True, blank=True)
+    stop_grace_seconds = models.PositiveIntegerField(null=True, blank=True)
+    enabled = models.BooleanField(default=True)
+    sensitive = models.BooleanField(default=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("label",)
+        verbose_name = "profile"
+
+    VERSIONED = (
+        "job",
+        "parameters",
+        "locked",
+        "queue",
+        "priority",
+        "timeout_seconds",
+        "stop_grace_seconds",
+    )
+
+    def __str__(self) -> str:
+        return self.label
+
+    def save(self, *args, **kwargs) -> None:
+        """Save; raises `version` when something changed that a launch would feel."""
+        if self.pk:
+            before = JobProfile.objects.filter(pk=self.pk).values(*self.VERSIONED).first()
+            if before and any(before[name] != getattr(self, name) for name in self.VERSIONED):
+                self.version = F("version") + 1
+                if fields := kwargs.get("update_fields"):
+                    kwargs["update_fields"] = {*fields, "version"}
+        super().save(*args, **kwargs)
+        if not isinstance(self.version, int):
+            self.refresh_from_db(fields=["version"])
+
+    def get_absolute_url(self) -> str:
+        return reverse("tracker:profile", args=[self.code])
+
+    @property
+    def definition(self) -> type[Job] | None:
+        """The installed job, or None when its code is gone."""
+        return REGISTRY.get(self.job)
+
+    @property
+    def type(self) -> str:
+        return self.definition.type if self.definition else "other"
+
+    def effective_queue(self) -> str:
+        return self.queue or find(self.job).queue
+
+
+class ProfileGrant(models.Model):
+    """Lets one group see, launch or edit one profile. A profile without grants is open to all
+    whose role permits its type; with grants, only to the groups named."""
+
+    profile = models.ForeignKey(JobProfile, models.CASCADE, related_name="grants")
+    group = models.ForeignKey(Group, models.CASCADE, related_name="profile_grants")
+    view = models.BooleanField(default=True)
+    launch = models.BooleanField(default=False)
+    edit = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("profile", "group"), name="one_grant_per_group"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.group} on {self.profile}"

@@ -1,0 +1,205 @@
+"""Who may do what. `may()` decides, for every page, API route, file, bulk action and command.
+
+`may(user, action, target)` answers with the reason; `visible_to(user)` is its queryset twin for
+lists. What a person cannot see does not exist for them (404); what they see but may not do is
+refused with the reason (403). Rights are read anew at every call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
+
+from jobs.definition import Job
+from jobs.models import JobExecution, JobProfile, Upload
+
+User = AbstractBaseUser | AnonymousUser
+
+# Types with a launch permission of their own; all others fall under launch_other.
+LAUNCH_TYPES = frozenset({"import", "export", "mass_edit", "rules", "command"})
+
+CONTROLS = frozenset({"stop", "pause", "resume", "activate"})
+NEEDS = {
+    "abort": "jobs.abort_execution",
+    "delete": "jobs.delete_execution",
+    "continue": "jobs.continue_execution",
+    "relaunch": "jobs.continue_execution",
+    "retry_failed": "jobs.continue_execution",
+    "undo": "jobs.undo_execution",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer of `may()`; true when allowed. `needs` names the missing permission."""
+
+    allowed: bool
+    reason: str = ""
+    needs: str = ""
+    visible: bool = True
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class Denied(Exception):
+    """Something was asked for that `may()` refuses."""
+
+    def __init__(self, decision: Decision):
+        self.decision = decision
+        super().__init__(decision.reason)
+
+
+YES = Decision(True)
+INVISIBLE = Decision(False, "There is nothing here that you may see.", visible=False)
+
+
+def may(user: User | None, action: str, target: Any = None) -> Decision:
+    """Whether `user` may do `action` to `target`, and if not, why not.
+
+    `target` is a JobExecution, a JobProfile, a Job class, an Upload, or None for `view_tracker`
+    and other plain permissions given as an action. No user at all means the platform itself.
+    """
+    if user is None:
+        return YES
+    if not user.is_active or user.is_anonymous:
+        return Decision(False, "You are not signed in.", visible=False)
+    if user.is_superuser:
+        return YES
+    if isinstance(target, JobExecution):
+        return _execution(user, action, target)
+    if isinstance(target, JobProfile):
+        return _profile(user, action, target)
+    if isinstance(target, type) and issubclass(target, Job):
+        return _launch(user, target)
+    if isinstance(target, Upload):
+        return YES if target.user_id == user.pk else INVISIBLE
+    return _permission(user, f"jobs.{action}", f"Your role does not allow you to {_words(action)}.")
+
+
+def require(user: User | None, action: str, target: Any = None) -> None:
+    """Raise Denied unless `user` may."""
+    decision = may(user, action, target)
+    if not decision:
+        raise Denied(decision)
+
+
+def visible_to(user: User | None) -> QuerySet[JobExecution]:
+    """The executions that `user` may see: the twin of `may(user, "view", execution)`."""
+    executions = JobExecution.objects.all()
+    if user is None or _sees_all(user):
+        return executions
+    if not user.is_active or not user.has_perm("jobs.view_tracker"):
+        return executions.none()
+    return executions.filter(user_id=user.pk)
+
+
+def visible_profiles(user: User | None) -> QuerySet[JobProfile]:
+    """The profiles that `user` may see: the twin of `may(user, "view", profile)`."""
+    profiles = JobProfile.objects.all()
+    if user is None or (user.is_active and user.is_superuser):
+        return profiles
+    if not user.is_active or not user.has_perm("jobs.view_tracker"):
+        return profiles.none()
+    granted = Q(grants__view=True) | Q(grants__launch=True) | Q(grants__edit=True)
+    mine = JobProfile.objects.filter(granted, grants__group__user=user.pk)
+    return profiles.filter(Q(grants=None) | Q(pk__in=mine.values("pk")))
+
+
+def _sees_all(user: User) -> bool:
+    return user.is_active and (user.is_superuser or user.has_perm("jobs.view_all_executions"))
+
+
+def _execution(user: User, action: str, execution: JobExecution) -> Decision:
+    own = execution.user_id == user.pk
+    if not (_sees_all(user) or (own and user.has_perm("jobs.view_tracker"))):
+        return INVISIBLE
+    if action == "view":
+        return YES
+    if action == "view_contents":  # console, warnings
+        return _contents(user, execution, own)
+    if action in {"download", "view_debug_log"}:
+        name = {"download": "download_files"}.get(action, action)
+        said = f"Your role does not allow you to {_words(name)}."
+        return _permission(user, f"jobs.{name}", said) and _contents(user, execution, own)
+    if action in CONTROLS:
+        return _control(user, action, own)
+    missing = _permission(
+        user, NEEDS[action], f"Your role does not allow you to {_words(action)} jobs."
+    )
+    if not missing or action in {"delete", "undo"}:
+        return missing and _control(user, action, own)
+    if action == "abort":
+        return _control(user, action, own)
+    return _launch_again(user, execution)
+
+
+def _contents(user: User, execution: JobExecution, own: bool) -> Decision:
+    profile = execution.profile
+    if own or profile is None or not profile.sensitive or _granted(user, profile, "view"):
+        return YES
+    return Decision(False, f"“{profile.label}” is sensitive: its contents are its owner's.")
+
+
+def _control(user: User, action: str, own: bool) -> Decision:
+    """Own executions need stop_execution, other people's stop_all_executions."""
+    name, whose = ("stop_execution", "") if own else ("stop_all_executions", " of other people")
+    said = f"Your role does not allow you to {_words(action)} jobs{whose}."
+    return _permission(user, f"jobs.{name}", said)
+
+
+def _launch_again(user: User, execution: JobExecution) -> Decision:
+    target = execution.profile or execution.definition
+    if target is None:
+        return Decision(False, f"The job {execution.job!r} is no longer installed.")
+    return may(user, "launch", target)
+
+
+def _profile(user: User, action: str, profile: JobProfile) -> Decision:
+    granted = not profile.grants.exists() or _granted(user, profile, "view", "launch", "edit")
+    if not (granted and user.has_perm("jobs.view_tracker")):
+        return INVISIBLE
+    if action == "view":
+        return YES
+    if action == "launch":
+        if profile.definition is None:
+            return Decision(False, f"The job {profile.job!r} is no longer installed.")
+        if profile.grants.exists() and not _granted(user, profile, "launch"):
+            return Decision(False, f"“{profile.label}” is launched by other groups than yours.")
+        return _launch(user, profile.definition)
+    if profile.grants.exists() and not _granted(user, profile, "edit"):
+        return Decision(False, f"“{profile.label}” is edited by other groups than yours.")
+    said = f"Your role does not allow you to {_words(action)} profiles."
+    return _permission(user, f"jobs.{'change' if action == 'edit' else action}_profile", said)
+
+
+def _granted(user: User, profile: JobProfile, *rights: str) -> bool:
+    wanted = Q()
+    for right in rights:
+        wanted |= Q(**{right: True})
+    return profile.grants.filter(wanted, group__user=user.pk).exists()
+
+
+def _launch(user: User, job: type[Job]) -> Decision:
+    if not user.has_perm("jobs.view_tracker"):
+        return INVISIBLE
+    kind = job.type if job.type in LAUNCH_TYPES else "other"
+    what = {"mass_edit": "mass edits", "rules": "rules", "other": f"“{job.label}”"}
+    said = f"Your role does not allow you to launch {what.get(kind, kind + 's')}."
+    decision = _permission(user, f"jobs.launch_{kind}", said)
+    for name in job.permissions:
+        decision = decision and _permission(
+            user, name, f"“{job.label}” needs the permission {name}, which your role has not."
+        )
+    return decision
+
+
+def _permission(user: User, name: str, otherwise: str) -> Decision:
+    return YES if user.has_perm(name) else Decision(False, otherwise, needs=name)
+
+
+def _words(action: str) -> str:
+    return action.replace("_", " ")
