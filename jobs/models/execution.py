@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -90,7 +89,6 @@ class JobExecution(models.Model):
     worker = models.CharField(max_length=200, blank=True)
     node = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(null=True)
-    backend_pids = ArrayField(models.IntegerField(), default=list)
     task_id = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
     progress_at = models.DateTimeField(null=True)
@@ -191,12 +189,12 @@ class JobExecution(models.Model):
         *,
         by: AbstractBaseUser | None = None,
         why: str = "",
-        attempt: int | None = None,
+        holder: int | None = None,
         **fields: Any,
     ) -> Status:
         """Make the event happen and write its history. The only code that writes `status`.
 
-        With `attempt`, only the worker that holds this attempt may do it. `fields` are saved in
+        With `holder`, only the worker that holds this attempt may do it. `fields` are saved in
         the same statement. Raises NotAllowed when the table has no such move, or when another
         attempt has the execution. The signal `status_changed` is sent after the commit.
         """
@@ -204,7 +202,7 @@ class JobExecution(models.Model):
             row = JobExecution.objects.select_for_update(no_key=True).get(pk=self.pk)
             before = Status(row.status)
             after = move(event, before)
-            if after is None or attempt not in (None, row.attempt):
+            if after is None or holder not in (None, row.attempt):
                 raise NotAllowed(row, event, before)
             fields |= _consequences(row, before, after)
             JobExecution.objects.filter(pk=self.pk).update(
@@ -213,7 +211,7 @@ class JobExecution(models.Model):
             if after in FINISHED:
                 row._close_steps(after)
             if before in HELD and after not in HELD:
-                row.attempts.filter(number=row.attempt).update(ended_at=ClockNow(), ended_by=event)
+                row._end_attempt(event, why)
             change = StatusChange.objects.create(
                 execution=row, event=event, before=before, after=after, by=by, reason=why
             )
@@ -221,6 +219,17 @@ class JobExecution(models.Model):
             transaction.on_commit(tell, robust=True)
         self.refresh_from_db()
         return after
+
+    def _end_attempt(self, event: Event, why: str) -> None:
+        """Close the attempt and add its time to the execution's running time."""
+        ended = self.attempts.filter(number=self.attempt)
+        ended.update(ended_at=ClockNow(), ended_by=event, reason=why)
+        spent = sum(
+            (end - start).total_seconds() for start, end in ended.values_list("started_at", "ended_at")
+        )
+        JobExecution.objects.filter(pk=self.pk).update(
+            running_seconds=F("running_seconds") + spent
+        )
 
     def _close_steps(self, after: Status) -> None:
         """A finished execution has no running step; what was never begun stays pending."""
@@ -278,7 +287,7 @@ def _consequences(row: JobExecution, before: Status, after: Status) -> dict[str,
     """What follows from a move, whoever asked for it."""
     fields: dict[str, Any] = {}
     if before in HELD and after not in HELD:
-        fields |= {"lease_expires_at": None, "pid": None, "backend_pids": [], "deadline_at": None}
+        fields |= {"lease_expires_at": None, "pid": None, "deadline_at": None}
     if after == Status.QUEUED:
         fields |= {"queued_at": ClockNow(), "dispatched_at": None, "worker": ""}
     if after in FINISHED:

@@ -1,0 +1,77 @@
+"""Save how far a step has come, in the transaction of the work itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
+
+import psycopg
+from django.core.serializers.json import DjangoJSONEncoder
+
+from jobs.definition import COUNTERS, Counters, ItemWarning
+from jobs.engine.lease import Lease
+from jobs.models import StepExecution
+
+SAVE = f"""
+UPDATE jobs_stepexecution SET cursor = %s::jsonb, position = %s, total = coalesce(%s, total),
+  {", ".join(f"{name} = {name} + %s" for name in COUNTERS)},
+  warnings_count = warnings_count + %s
+WHERE id = %s
+"""  # noqa: S608 (the names are our own)
+COPY_WARNINGS = (
+    'COPY jobs_stepwarning (execution_id, step_id, "row", key, "column", value, code, message)'
+    " FROM STDIN"
+)
+CUT = 200  # characters of a key or value that a warning keeps
+
+
+def save(
+    cursor: psycopg.Cursor,
+    lease: Lease,
+    record: StepExecution,
+    position: Any,
+    counters: Counters,
+    warnings: Sequence[ItemWarning] = (),
+    *,
+    bytes_read: int = 0,
+    total: int | None = None,
+) -> None:
+    """Write the step's new cursor, counters and warnings, and prove the lease as the last act.
+
+    Meant to be called in the transaction that did the work; raises Lost, and everything rolls
+    back. `cursor` may belong to any connection, `position` is the step's cursor as JSON.
+    """
+    if warnings:
+        _copy_warnings(cursor, record, warnings)
+    text = json.dumps(position, cls=DjangoJSONEncoder)
+    cursor.execute(
+        SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk]
+    )
+    lease.fence(cursor, warnings=len(warnings))
+    record.cursor = position
+
+
+def _copy_warnings(
+    cursor: psycopg.Cursor, record: StepExecution, warnings: Sequence[ItemWarning]
+) -> None:
+    with cursor.copy(COPY_WARNINGS) as copy:
+        for found in warnings:
+            copy.write_row(
+                (
+                    record.execution_id,
+                    record.pk,
+                    found.row,
+                    _storable(found.key)[:CUT],
+                    _storable(found.column)[:CUT],
+                    _storable(found.value)[:CUT],
+                    found.code,
+                    _storable(found.message),
+                )
+            )
+
+
+def _storable(text: str) -> str:
+    """What PostgreSQL can keep of a text: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "␀").encode("utf-8", "replace").decode()

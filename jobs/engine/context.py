@@ -1,0 +1,98 @@
+"""What a function step is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+
+from jobs.definition import Counters
+from jobs.engine import checkpoint
+from jobs.engine.database import raw_cursor
+from jobs.engine.lease import Lease
+from jobs.engine.workspace import Workspace
+from jobs.models import StepExecution
+
+
+class Context:
+    """A function step's view of its execution."""
+
+    def __init__(
+        self, record: StepExecution, lease: Lease, workspace: Workspace, *, atomic: bool = True
+    ):
+        self._record, self._lease, self._atomic = record, lease, atomic
+        self.workspace = workspace
+        self._open: transaction.Atomic | None = None
+
+    @property
+    def cursor(self) -> Any:
+        """Where the last checkpoint left off, or None at the first."""
+        return self._record.cursor
+
+    def checkpoint(
+        self,
+        cursor: Any = None,
+        *,
+        processed: int = 0,
+        total: int | None = None,
+        **counters: int,
+    ) -> None:
+        """Save the work since the last checkpoint with its progress, in one transaction.
+
+        `cursor` is where to go on from, as JSON; without one the step would begin anew.
+        `processed` counts items as done; `created=`, `updated=`, `skipped=` … count them as that.
+        Here a pause, a stop, a deploy or the time limit takes effect.
+        """
+        self.begin()
+        counted = Counters(**counters)
+        counted.done += processed
+        with raw_cursor() as sql:
+            self.workspace.commit_files()
+            checkpoint.save(sql, self._lease, self._record, cursor, counted, total=total)
+        self.commit()
+        self._lease.check()
+        if self._atomic:
+            self.begin()
+
+    def check(self) -> None:
+        """Let a pause, a stop or a deploy take effect here; nothing is saved."""
+        self._lease.check()
+
+    def log(self, sentence: str) -> None:
+        """Say something on the execution's console."""
+        self.workspace.log(sentence)
+
+    def iterate(self, rows: QuerySet, *, page: int = 500) -> Iterator[Model]:
+        """Rows in primary-key order from behind the cursor, one query a page.
+
+        It survives checkpoints, where a database cursor would not.
+        """
+        after = self.cursor
+        rows = rows.order_by("pk")
+        while True:
+            found = list((rows if after is None else rows.filter(pk__gt=after))[:page])
+            for row in found:
+                after = row.pk
+                yield row
+            if len(found) < page:
+                return
+
+    def begin(self) -> None:
+        """Open the transaction that reaches to the next checkpoint; the engine calls it."""
+        if self._open is None:
+            self._open = transaction.atomic()
+            self._open.__enter__()
+
+    def commit(self) -> None:
+        """Commit it; the engine calls it."""
+        if self._open is not None:
+            self._open.__exit__(None, None, None)
+            self._open = None
+
+    def roll_back(self, error: BaseException) -> None:
+        """Undo what was done since the last checkpoint; the engine calls it."""
+        if self._open is not None:
+            opened, self._open = self._open, None
+            opened.__exit__(type(error), error, error.__traceback__)

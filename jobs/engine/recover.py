@@ -1,0 +1,98 @@
+"""Take executions back from processes that are gone. Used by supervisors and controllers."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from jobs.dispatch import dispatch
+from jobs.models import JobExecution
+from jobs.models.base import ClockNow, seconds
+from jobs.states import HELD, Event, Status
+
+log = logging.getLogger(__name__)
+
+
+def take_back(
+    execution: JobExecution, attempt: int, *, why: str, event: Event | None = None
+) -> Status | None:
+    """The process that held `attempt` is gone: write what follows from it.
+
+    `event` is what its watcher knows: ABORT when it was killed on purpose, RELEASE when it was
+    let go without fault, TIME_OUT when its time was up. Without one it has crashed: what was
+    stopping is stopped and what was pausing is paused; otherwise it goes on from its checkpoint,
+    or is lost when it crashed JOBS_MAX_CRASHES times in a row at one checkpoint.
+    Returns the new status, or None when the attempt has ended already.
+    """
+    with transaction.atomic():
+        row = JobExecution.objects.select_for_update(no_key=True).filter(pk=execution.pk).first()
+        if row is None or row.attempt != attempt or row.status not in HELD:
+            return None
+        crashed = event is None and row.status == Status.RUNNING
+        after = _crash(row, why) if crashed else row.transition(event or Event.RELEASE, why=why)
+    log.warning("Execution %s, attempt %s: %s; it is now %s.", row.pk, attempt, why, after)
+    if after == Status.QUEUED:
+        dispatch(row.queue)
+    return after
+
+
+def _crash(row: JobExecution, why: str) -> Status:
+    crashes = row.crashes + 1 if row.crashed_at == row.checkpoints else 1
+    fields = {"crashes": crashes, "crashed_at": F("checkpoints")}
+    if crashes >= settings.JOBS_MAX_CRASHES:
+        return row.transition(Event.LOSE, why=why, error=_poisoned(row, crashes, why), **fields)
+    wait = 0 if crashes == 1 else 2**crashes  # the first crash may be the machine's; go on at once
+    return row.transition(
+        Event.RELEASE, why=why, retry_at=ClockNow() + seconds(wait) if wait else None, **fields
+    )
+
+
+def _poisoned(row: JobExecution, crashes: int, why: str) -> str:
+    step = row.steps.filter(finished_at=None).exclude(started_at=None).first()
+    where = f"in “{step}”, behind item {step.processed:,}" if step else "before its first step"
+    return (
+        f"Its process was lost {crashes} times at the same place: {where}. Last cause: {why}."
+        " Everything before that place is saved."
+    )
+
+
+def take_back_expired() -> int:
+    """Take back every execution whose lease has run out; returns how many.
+
+    Nothing within one lease time of a restart of the database: live workers renew first.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, attempt FROM jobs_jobexecution"
+            " WHERE status = ANY(%s) AND lease_expires_at < clock_timestamp()"
+            " AND pg_postmaster_start_time() < clock_timestamp() - %s ORDER BY id LIMIT 100",
+            [[str(status) for status in HELD], seconds(settings.JOBS_LEASE_SECONDS)],
+        )
+        expired = cursor.fetchall()
+    taken = 0
+    for pk, attempt in expired:
+        if _take_back_if_expired(pk, attempt):
+            taken += 1
+    return taken
+
+
+def _take_back_if_expired(pk: object, attempt: int) -> Status | None:
+    """Look again under a lock: a renewal may have been faster."""
+    with transaction.atomic():
+        row = (
+            JobExecution.objects.select_for_update(no_key=True, skip_locked=True)
+            .filter(pk=pk, attempt=attempt, lease_expires_at__lt=ClockNow())
+            .first()
+        )
+        if row is None:
+            return None
+        overdue = row.status == Status.STOPPING and row.stop_level == "kill"
+        return take_back(
+            row,
+            attempt,
+            why="its worker has not been heard of",
+            event=Event.ABORT if overdue else None,
+        )

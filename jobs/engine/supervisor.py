@@ -1,0 +1,277 @@
+"""Claim an execution, fork its job and watch over it until it is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from datetime import timedelta
+from types import FrameType
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from jobs.definition import REGISTRY
+from jobs.dispatch import dispatch
+from jobs.engine import shutdown
+from jobs.engine.console import Stream
+from jobs.engine.database import cancel_sql
+from jobs.engine.process import CRASHED, DATABASE_LOST, DONE, JobProcess, fork_job
+from jobs.engine.recover import take_back
+from jobs.engine.runner import DatabaseLost, run
+from jobs.models import Attempt, JobExecution
+from jobs.models.base import ClockNow, seconds
+from jobs.permissions import may
+from jobs.states import HELD, Event, Status, StopLevel
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.05
+# A SIGTERM may come a moment before the main process says that it is shutting down.
+SHUTDOWN_WORD_SECONDS = 1.0
+# A job that has written its end needs a moment to leave.
+LEAVE_SECONDS = 1.0
+
+RENEW = """
+UPDATE jobs_jobexecution SET lease_expires_at = clock_timestamp() + %s, pid = %s
+WHERE id = %s AND attempt = %s AND status = ANY(%s)
+RETURNING status, stop_level, stop_deadline_at <= clock_timestamp(),
+  deadline_at + %s <= clock_timestamp()
+"""
+
+
+def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
+    """Begin an attempt at a queued execution, or None when it is not ours to begin.
+
+    A second copy of the same message, a message for what has been stopped, and one for code that
+    this worker does not have come to nothing.
+    """
+    with transaction.atomic():
+        row = (
+            JobExecution.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+            .filter(pk=pk, status=Status.QUEUED)
+            .select_related("profile", "user")
+            .first()
+        )
+        if row is None or (row.retry_at and row.retry_at > _clock()) or not _knows(row):
+            return None
+        if row.user_id and not (right := may(row.user, "launch", row.profile or row.definition)):
+            row.transition(Event.FAIL, error=f"{right.reason} It was not started.")
+            return None
+        lease = seconds(settings.JOBS_LEASE_SECONDS)
+        row.transition(
+            Event.START,
+            attempt=F("attempt") + 1,
+            job_version=row.definition.version(),
+            worker=worker,
+            node=socket.gethostname(),
+            task_id=task_id,
+            lease_expires_at=ClockNow() + lease,
+            progress_at=ClockNow(),
+            started_at=Coalesce("started_at", ClockNow()),
+            deadline_at=_deadline(row),
+            retry_at=None,
+        )
+        Attempt.objects.create(
+            execution=row, number=row.attempt, worker=worker, node=row.node
+        )
+    return row
+
+
+def _clock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def _knows(row: JobExecution) -> bool:
+    """This worker has the job's code, and the version that earlier attempts began with."""
+    job = REGISTRY.get(row.job)
+    return job is not None and (row.attempt == 0 or job.version() == row.job_version)
+
+
+def _deadline(row: JobExecution):
+    if row.timeout_seconds is None:
+        return None
+    return ClockNow() + timedelta(seconds=max(0.0, row.timeout_seconds - row.running_seconds))
+
+
+def supervise(execution: JobExecution) -> None:
+    """Run the attempt in a process of its own and see that its end is written down."""
+    Supervisor(execution).run()
+
+
+class Supervisor:
+    """Watches one job process: renews its lease, reads requests, climbs the stop ladder."""
+
+    def __init__(self, execution: JobExecution):
+        self.execution, self.attempt = execution, execution.attempt
+        self.process: JobProcess | None = None
+        self.status: str = Status.RUNNING
+        self.heard_at = time.monotonic()  # before the last renewal that the database answered
+        self.renew_at = 0.0
+        self.terminated_at: float | None = None  # when this process got SIGTERM
+        self.drain_since: float | None = None
+        self.interrupted_at: float | None = None
+        self.killed_for: Event | None = None  # the event that the kill leads to
+        self.disowned_at: float | None = None  # when the lease turned out to be gone
+
+    def run(self) -> None:
+        before = signal.signal(signal.SIGTERM, self._on_sigterm)
+        try:
+            self.process = fork_job(self.execution, self._work)
+            self._watch()
+        finally:
+            if self.process:
+                self.process.signal_group(signal.SIGKILL)  # also what the job has left running
+            signal.signal(signal.SIGTERM, before)
+
+    def _work(self) -> int:
+        """In the job process: run the attempt."""
+        try:
+            run(self.execution)
+        except DatabaseLost as error:
+            log.error("The database went away: %s", error)  # noqa: TRY400 (no traceback wanted)
+            return DATABASE_LOST
+        return DONE
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self.terminated_at = self.terminated_at or time.monotonic()
+
+    def _watch(self) -> None:
+        streams = [
+            Stream.open(self.execution, "console", self.process.console),
+            Stream.open(self.execution, "debug", self.process.debug),
+        ]
+        while (exit_status := self.process.exit_status()) is None:
+            pipes = [stream.pipe for stream in streams if not stream.closed]
+            select.select(pipes, [], [], LOOK_SECONDS)
+            self._keep(streams)
+            self._beat()
+            self._climb()
+        self.process.signal_group(signal.SIGKILL)
+        self._keep(streams, last=True)
+        for stream in streams:
+            os.close(stream.pipe)
+        self._settle(exit_status)
+
+    def _keep(self, streams: list[Stream], *, last: bool = False) -> None:
+        """Take what the job says and write it down."""
+        for stream in streams:
+            stream.read()
+            try:
+                stream.flush(now=last)
+            except DatabaseError:
+                self._forget_database()
+
+    def _beat(self) -> None:
+        """Renew the lease and hear what people asked for; without an answer, fence ourselves."""
+        now = time.monotonic()
+        if now >= self.renew_at:
+            self.renew_at = now + settings.JOBS_HEARTBEAT_SECONDS
+            try:
+                self._renew()
+                self.heard_at = now
+            except DatabaseError:
+                self._forget_database()
+        if now - self.heard_at > settings.JOBS_SELF_FENCE_SECONDS:
+            self.process.signal_group(signal.SIGKILL)
+
+    def _renew(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                RENEW,
+                [
+                    seconds(settings.JOBS_LEASE_SECONDS),
+                    self.process.pid,
+                    self.execution.pk,
+                    self.attempt,
+                    [str(status) for status in HELD],
+                    seconds(settings.JOBS_KILL_AFTER_SECONDS),
+                ],
+            )
+            row = cursor.fetchone()
+        if row is None:  # ended by the job itself, which is about to leave, or taken over
+            self.disowned_at = self.disowned_at or time.monotonic()
+            return
+        self.status, level, stop_due, time_due = row
+        if self.status == Status.STOPPING:
+            if level == StopLevel.KILL:
+                self._kill(Event.ABORT)
+            elif level == StopLevel.INTERRUPT or stop_due:
+                self._interrupt(Event.ABORT)
+        elif time_due:
+            self._interrupt(Event.TIME_OUT)
+
+    def _climb(self) -> None:
+        """The next rung of the stop ladder, when its moment has come."""
+        now = time.monotonic()
+        if self.disowned_at and now - self.disowned_at > LEAVE_SECONDS:
+            self.process.signal_group(signal.SIGKILL)
+        if self.interrupted_at and now - self.interrupted_at > settings.JOBS_KILL_AFTER_SECONDS:
+            self.process.signal_group(signal.SIGKILL)
+        terminated = self.terminated_at and now - self.terminated_at > SHUTDOWN_WORD_SECONDS
+        if terminated and not shutdown.requested():
+            self._kill(Event.ABORT)  # somebody terminated the task from outside
+        if shutdown.requested():
+            self.drain_since = self.drain_since or now
+            if now - self.drain_since > settings.JOBS_DRAIN_SECONDS:
+                self._kill(Event.RELEASE)
+
+    def _interrupt(self, leads_to: Event) -> None:
+        """Cancel its SQL and send SIGTERM to the job's group; once."""
+        if self.interrupted_at is None:
+            self.interrupted_at, self.killed_for = time.monotonic(), leads_to
+            self._cancel_sql()
+            self.process.signal_group(signal.SIGTERM)
+
+    def _kill(self, leads_to: Event) -> None:
+        self.killed_for = self.killed_for or leads_to
+        self.process.signal_group(signal.SIGKILL)
+        self._cancel_sql()
+
+    def _cancel_sql(self) -> None:
+        with suppress(DatabaseError):
+            cancel_sql(self.execution)
+
+    def _forget_database(self) -> None:
+        with suppress(DatabaseError):
+            connection.close()
+
+    def _settle(self, exit_status: int) -> None:
+        """Write down what the job process could not write itself, and tell the workers."""
+        why = self._cause(exit_status)
+        for wait in (0, 0.5, 1, 2, 4):
+            time.sleep(wait)
+            try:
+                take_back(self.execution, self.attempt, why=why, event=self.killed_for)
+                self.execution.refresh_from_db(fields=["status", "queue"])
+                if self.execution.status == Status.QUEUED:
+                    dispatch(self.execution.queue)
+                return
+            except JobExecution.DoesNotExist:
+                return
+            except DatabaseError:
+                self._forget_database()
+        log.error("The end of %s could not be written; its lease will expire.", self.execution.pk)
+
+    def _cause(self, exit_status: int) -> str:
+        if self.killed_for == Event.TIME_OUT:
+            return "its time was up"
+        if self.killed_for == Event.RELEASE:
+            return "its worker shuts down"
+        if self.killed_for == Event.ABORT:
+            return "ended by force" if not self.terminated_at else "terminated from outside"
+        if exit_status == DATABASE_LOST:
+            return "the database went away"
+        if exit_status < 0:
+            return f"its process was ended by {signal.Signals(-exit_status).name}"
+        if exit_status == CRASHED:
+            return "its process crashed"
+        return f"its process ended with status {exit_status}"

@@ -1,0 +1,102 @@
+"""The files of one execution, as its job sees them, and its voice."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from tempfile import NamedTemporaryFile
+from typing import IO, BinaryIO
+
+import psycopg
+from django.core.files.base import File
+
+from jobs.engine.database import own_connection
+from jobs.models import ExecutionFile, JobExecution
+
+Role = ExecutionFile.Role
+
+
+class Workspace:
+    """Given to a job as `self.workspace`."""
+
+    def __init__(self, execution: JobExecution):
+        self._execution = execution
+        self._made: list[ExecutionFile] = []
+
+    def open(self, field: str = "file") -> BinaryIO:
+        """The file given for a file parameter, at its beginning, seekable."""
+        return self._input(field).file.open("rb")
+
+    def size(self, field: str = "file") -> int:
+        """The size in bytes of the file given for a file parameter."""
+        return self._input(field).size
+
+    def name(self, field: str = "file") -> str:
+        """The name under which the file was uploaded."""
+        return self._input(field).name
+
+    @contextmanager
+    def create(self, name: str, role: str = Role.OUTPUT) -> Iterator[IO[bytes]]:
+        """A file to hand to the person who launched the job.
+
+        It counts from the next checkpoint on, or from the end of the step: a crash before leaves
+        no trace of it in the tables. A file of the same name is replaced.
+        """
+        made = ExecutionFile(execution=self._execution, role=role, name=name)
+        with NamedTemporaryFile(prefix="millrace-", delete_on_close=False) as target:
+            hashing = _Hashing(target)
+            yield hashing
+            target.flush()
+            made.size, made.sha256 = hashing.size, hashing.digest.hexdigest()
+            made.file.save(name, _Finished(target.name), save=False)
+        self._made.append(made)
+
+    def log(self, sentence: str) -> None:
+        """Say something on the execution's console, with the time."""
+        at = datetime.now(UTC).strftime("%H:%M:%S")
+        print(f"{at} {sentence}", file=sys.stdout, flush=True)  # noqa: T201 (it is the console)
+
+    @contextmanager
+    def own_connection(self) -> Iterator[psycopg.Connection]:
+        """A database connection beside Django's, in autocommit; its SQL is cancelled on a stop."""
+        with own_connection() as own:
+            yield own
+
+    def commit_files(self) -> None:
+        """Write the rows of the files made since the last checkpoint; the engine calls it."""
+        for made in self._made:
+            self._execution.files.filter(role=made.role, name=made.name).delete()
+            made.save(force_insert=True)
+        self._made.clear()
+
+    def _input(self, field: str) -> ExecutionFile:
+        return self._execution.files.get(role=Role.INPUT, field=field)
+
+
+class _Finished(File):
+    """A file on this machine's disk that a local storage may move instead of copying."""
+
+    def __init__(self, path: str):
+        super().__init__(open(path, "rb"))  # noqa: SIM115 (the storage closes it)
+        self._path = path
+
+    def temporary_file_path(self) -> str:
+        return self._path
+
+
+class _Hashing:
+    """A binary file that counts and hashes what is written to it."""
+
+    def __init__(self, target: IO[bytes]):
+        self._target, self.size, self.digest = target, 0, hashlib.sha256()
+
+    def write(self, block: bytes) -> int:
+        self.digest.update(block)
+        self.size += len(block)
+        return self._target.write(block)
+
+    def flush(self) -> None:
+        self._target.flush()
