@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from kombu import Queue
 
 from config import variables
 
@@ -13,7 +14,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = variables.flag("DJANGO_DEBUG", default=False)
 HTTPS = variables.flag("DJANGO_HTTPS", default=not DEBUG)
 SECRET_KEY = variables.text("DJANGO_SECRET_KEY", "not-a-secret" if DEBUG else None)
-ALLOWED_HOSTS = variables.words("DJANGO_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+# The machine's own names always, for the health checks.
+ALLOWED_HOSTS = [*variables.words("DJANGO_ALLOWED_HOSTS", []), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = variables.words("DJANGO_CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
@@ -92,6 +94,26 @@ if ROLE == "web":
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 16, "timeout": 3}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# --- Jobs -----------------------------------------------------------------------------------
+
+JOBS_QUEUES = variables.words("JOBS_QUEUES", ["default", "io", "process", "hypervisor"])
+JOBS_HEARTBEAT_SECONDS = variables.number("JOBS_HEARTBEAT_SECONDS", 1.0)
+JOBS_LEASE_SECONDS = variables.number("JOBS_LEASE_SECONDS", 30.0)
+JOBS_SELF_FENCE_SECONDS = variables.number("JOBS_SELF_FENCE_SECONDS", 20.0)
+JOBS_STOP_GRACE_SECONDS = variables.number("JOBS_STOP_GRACE_SECONDS", 60.0)
+JOBS_KILL_AFTER_SECONDS = variables.number("JOBS_KILL_AFTER_SECONDS", 5.0)
+JOBS_MAX_CRASHES = variables.number("JOBS_MAX_CRASHES", 3)
+JOBS_CONTROLLER_SECONDS = variables.number("JOBS_CONTROLLER_SECONDS", 0.5)
+JOBS_REDISPATCH_SECONDS = variables.number("JOBS_REDISPATCH_SECONDS", 60.0)
+JOBS_IDLE_TRANSACTION_SECONDS = variables.number("JOBS_IDLE_TRANSACTION_SECONDS", 15.0)
+JOBS_DRAIN_SECONDS = variables.number("JOBS_DRAIN_SECONDS", 8.0)
+JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
+JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
+JOBS_DRAIN_SECONDS = variables.number("JOBS_DRAIN_SECONDS", 8.0)
+JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
+JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
+JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
+
 # --- Broker: a message is only a hint, the rows are the truth -------------------------------
 
 CELERY_BROKER_URL = variables.text("REDIS_URL", "redis://localhost" if DEBUG else None)
@@ -106,6 +128,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 10,
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES = [Queue(name) for name in JOBS_QUEUES]  # what a worker without -Q consumes
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
@@ -122,21 +145,6 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_DB_REUSE_MAX = 1_000_000  # the supervisor keeps its one connection around the tasks
 CELERY_TIMEZONE = "UTC"
-
-# --- Jobs -----------------------------------------------------------------------------------
-
-JOBS_QUEUES = variables.words("JOBS_QUEUES", ["default", "io", "process", "hypervisor"])
-JOBS_HEARTBEAT_SECONDS = variables.number("JOBS_HEARTBEAT_SECONDS", 1.0)
-JOBS_LEASE_SECONDS = variables.number("JOBS_LEASE_SECONDS", 30.0)
-JOBS_SELF_FENCE_SECONDS = variables.number("JOBS_SELF_FENCE_SECONDS", 20.0)
-JOBS_STOP_GRACE_SECONDS = variables.number("JOBS_STOP_GRACE_SECONDS", 60.0)
-JOBS_KILL_AFTER_SECONDS = variables.number("JOBS_KILL_AFTER_SECONDS", 5.0)
-JOBS_MAX_CRASHES = variables.number("JOBS_MAX_CRASHES", 3)
-JOBS_CONTROLLER_SECONDS = variables.number("JOBS_CONTROLLER_SECONDS", 0.5)
-JOBS_REDISPATCH_SECONDS = variables.number("JOBS_REDISPATCH_SECONDS", 60.0)
-JOBS_IDLE_TRANSACTION_SECONDS = variables.number("JOBS_IDLE_TRANSACTION_SECONDS", 15.0)
-JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
-JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 
 # --- Files ----------------------------------------------------------------------------------
 
@@ -183,6 +191,7 @@ AXES_FAILURE_LIMIT = 6
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False  # no word at every start
 
 # --- REST -----------------------------------------------------------------------------------
 

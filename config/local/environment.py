@@ -113,7 +113,8 @@ def _create() -> None:
 
 def _install(lock: str) -> None:
     uv = [FOLDER / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON]
-    _run([*uv, "--require-hashes", "-r", LOCKS / f"{lock}.txt"])
+    # Compiled now, or every start would compile it where Python may not write beside the code.
+    _run([*uv, "--compile-bytecode", "--require-hashes", "-r", LOCKS / f"{lock}.txt"])
 
 
 def uv_variables() -> dict[str, str]:

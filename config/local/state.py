@@ -21,6 +21,7 @@ WITHOUT_SERVERS = {
     "version",
     "--version",
     "check",
+    "collectstatic",
     "compilemessages",
     "diffsettings",
     "findstatic",

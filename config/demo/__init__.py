@@ -1,0 +1,1 @@
+"""The demonstration: people, a catalogue imported through the platform, and what is shown."""
