@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db import connection
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from jobs.models import JobExecution, Worker
 from jobs.states import HELD, Status
+
+MANY = 1_000  # nobody counts how many more are ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,26 @@ class Waiting:
 
 def waiting(execution: JobExecution) -> Waiting | None:
     """Why `execution` waits, or None when it does not."""
+    return waiting_for([execution]).get(execution.pk)
+
+
+def waiting_for(executions: Iterable[JobExecution]) -> dict[uuid.UUID, Waiting]:
+    """Why each of these waits, by id; those that do not wait are left out. At most two queries."""
+    answers, queued = {}, []
+    for execution in executions:
+        if execution.status == Status.QUEUED and not _is_held_back(execution):
+            queued.append(execution)
+        elif reason := _held(execution):
+            answers[execution.pk] = reason
+    return answers | _in_queues(queued)
+
+
+def _is_held_back(execution: JobExecution) -> bool:
+    return execution.retry_at is not None and execution.retry_at > timezone.now()
+
+
+def _held(execution: JobExecution) -> Waiting | None:
+    """What an execution waits for that is not in a queue yet."""
     match execution.status:
         case Status.DEFERRED if execution.not_before:
             return Waiting("not_before", f"Held until {_at(execution.not_before)}.")
@@ -30,16 +55,47 @@ def waiting(execution: JobExecution) -> Waiting | None:
         case Status.PAUSED:
             return Waiting("paused", "Paused until somebody resumes it.")
         case Status.QUEUED:
-            return _queued(execution)
+            return Waiting(
+                "retry", f"Its worker was lost; it goes on at {_at(execution.retry_at)}."
+            )
     return None
 
 
-def _queued(execution: JobExecution) -> Waiting:
-    if execution.retry_at and execution.retry_at > timezone.now():
-        return Waiting("retry", f"Its worker was lost; it goes on at {_at(execution.retry_at)}.")
-    workers = Worker.objects.live().filter(
-        kind=Worker.Kind.WORKER, queues__contains=[execution.queue]
-    )
+def _in_queues(queued: Sequence[JobExecution]) -> dict[uuid.UUID, Waiting]:
+    if not queued:
+        return {}
+    live = list(Worker.objects.live().filter(kind=Worker.Kind.WORKER))
+    places = _places(queued)
+    answers = {}
+    for execution in queued:
+        workers = [worker for worker in live if execution.queue in worker.queues]
+        ahead, running = places.get(execution.pk, (0, 0))
+        slots = sum(worker.slots for worker in workers)
+        answers[execution.pk] = _unable(execution, workers) or _turn(ahead, running, slots)
+    return answers
+
+
+# For each execution how many stand before it in its queue, and how many of that queue run.
+PLACES = """
+SELECT e.id,
+  (SELECT count(*) FROM (
+     SELECT FROM jobs_jobexecution q
+     WHERE q.status = 'queued' AND q.queue = e.queue AND (q.priority, q.id) < (e.priority, e.id)
+     LIMIT %(many)s) ahead),
+  (SELECT count(*) FROM jobs_jobexecution h WHERE h.status = ANY(%(held)s) AND h.queue = e.queue)
+FROM jobs_jobexecution e WHERE e.id = ANY(%(ids)s)
+"""
+
+
+def _places(queued: Sequence[JobExecution]) -> dict[uuid.UUID, tuple[int, int]]:
+    ids = [execution.pk for execution in queued]
+    with connection.cursor() as cursor:
+        cursor.execute(PLACES, {"many": MANY, "held": sorted(HELD), "ids": ids})
+        return {pk: (ahead, running) for pk, ahead, running in cursor.fetchall()}
+
+
+def _unable(execution: JobExecution, workers: Sequence[Worker]) -> Waiting | None:
+    """Why no worker of its queue could take it, however long it waits."""
     if not workers:
         return Waiting("no_worker", f"No worker is on the queue “{execution.queue}”.")
     versions = [worker.definitions.get(execution.job) for worker in workers]
@@ -47,18 +103,17 @@ def _queued(execution: JobExecution) -> Waiting:
         return Waiting("unknown_job", f"No live worker has the code of the job {execution.job!r}.")
     if execution.attempt and execution.job_version not in versions:
         return Waiting("other_version", "No live worker has the version that it began with.")
-    queued = JobExecution.objects.filter(status=Status.QUEUED, queue=execution.queue)
-    ahead = queued.filter(
-        Q(priority__lt=execution.priority) | Q(priority=execution.priority, pk__lt=execution.pk)
-    ).count()
-    running = JobExecution.objects.filter(status__in=HELD, queue=execution.queue).count()
-    slots = sum(worker.slots for worker in workers)
+    return None
+
+
+def _turn(ahead: int, running: int, slots: int) -> Waiting:
     if ahead:
-        return Waiting("queue", f"{ahead} ahead of it; {running} of {slots} slots are busy.")
+        count = f"{MANY:,} or more" if ahead >= MANY else f"{ahead:,}"
+        return Waiting("queue", f"{count} ahead of it; {running} of {slots} slots are busy.")
     if running >= slots:
         return Waiting("slots", f"Next in line; all {slots} slots are busy.")
     return Waiting("starting", "Next in line; a worker is about to take it.")
 
 
-def _at(moment) -> str:
+def _at(moment: dt.datetime) -> str:
     return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
