@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "knox",
     "rest_framework",
     "template_partials",
+    *variables.words("MILLRACE_APPS", []),  # your own apps, when you run this site as it is
 ]
 
 MIDDLEWARE = [

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from jobs import control
+from jobs.engine.recover import close_console
 from jobs.engine.runner import run
 from jobs.engine.supervisor import claim
 from jobs.models import JobExecution
@@ -33,5 +34,6 @@ def run_now(
     if claimed is None:
         raise RuntimeError(f"“{execution.name}” could not be started: {execution.error}")
     run(claimed, overlapped=False)
+    close_console(claimed, claimed.attempt)
     execution.refresh_from_db()
     return execution

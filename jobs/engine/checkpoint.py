@@ -49,7 +49,8 @@ def save(
     cursor.execute(
         SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk]
     )
-    lease.fence(cursor, warnings=len(warnings))
+    moved = position != record.cursor or counters.processed > 0
+    lease.fence(cursor, progress=moved, warnings=len(warnings))
     record.cursor = position
 
 

@@ -15,7 +15,7 @@ from jobs.states import HELD, Status
 FENCE = """
 UPDATE jobs_jobexecution SET
   lease_expires_at = clock_timestamp() + %s, progress_at = clock_timestamp(),
-  checkpoints = checkpoints + 1, warnings_count = warnings_count + %s, version = version + 1
+  checkpoints = checkpoints + %s, warnings_count = warnings_count + %s, version = version + 1
 WHERE id = %s AND attempt = %s AND status = ANY(%s)
 RETURNING status, deadline_at <= clock_timestamp()
 """
@@ -41,14 +41,16 @@ class Lease:
     status: str = Status.RUNNING
     timed_out: bool = False
 
-    def fence(self, cursor: psycopg.Cursor, *, warnings: int = 0) -> None:
+    def fence(self, cursor: psycopg.Cursor, *, progress: bool, warnings: int = 0) -> None:
         """Prove the lease, renew it and hear what people asked for, in one UPDATE.
 
         The last statement of every transaction of a job. Raises Lost, which rolls it all back.
+        `progress` says that the next attempt would begin behind this point: crashes are counted
+        anew from here.
         """
         length = timedelta(seconds=settings.JOBS_LEASE_SECONDS)
         held = [str(status) for status in HELD]
-        cursor.execute(FENCE, [length, warnings, self.execution.pk, self.attempt, held])
+        cursor.execute(FENCE, [length, int(progress), warnings, self.execution.pk, self.attempt, held])
         row = cursor.fetchone()
         if row is None:
             raise Lost(self.execution.pk)

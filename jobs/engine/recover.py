@@ -39,6 +39,13 @@ def take_back(
     return after
 
 
+def close_console(execution: JobExecution, attempt: int) -> None:
+    """Nothing more of this attempt's output will come."""
+    JobExecution.objects.filter(pk=execution.pk, attempt=attempt, console_open=True).update(
+        console_open=False, version=F("version") + 1
+    )
+
+
 def _crash(row: JobExecution, why: str) -> Status:
     crashes = row.crashes + 1 if row.crashed_at == row.checkpoints else 1
     fields = {"crashes": crashes, "crashed_at": F("checkpoints")}
@@ -89,6 +96,7 @@ def _take_back_if_expired(pk: object, attempt: int) -> Status | None:
         )
         if row is None:
             return None
+        close_console(row, attempt)
         overdue = row.status == Status.STOPPING and row.stop_level == "kill"
         return take_back(
             row,

@@ -147,7 +147,7 @@ def _begin(step: Step, record: StepExecution, lease: Lease) -> None:
             started_at=Coalesce("started_at", ClockNow()),
             finished_at=None,
         )
-        lease.fence(cursor)
+        lease.fence(cursor, progress=False)
     lease.check()
 
 
@@ -192,4 +192,4 @@ def _end(record: StepExecution, lease: Lease) -> None:
         StepExecution.objects.filter(pk=record.pk).update(
             status=StepStatus.COMPLETED, finished_at=ClockNow()
         )
-        lease.fence(cursor)
+        lease.fence(cursor, progress=True)

@@ -23,7 +23,7 @@ from jobs.engine import shutdown
 from jobs.engine.console import Stream
 from jobs.engine.database import cancel_sql
 from jobs.engine.process import CRASHED, DATABASE_LOST, DONE, JobProcess, fork_job
-from jobs.engine.recover import take_back
+from jobs.engine.recover import close_console, take_back
 from jobs.engine.runner import DatabaseLost, run
 from jobs.models import Attempt, JobExecution
 from jobs.models.base import ClockNow, seconds
@@ -74,6 +74,7 @@ def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
             task_id=task_id,
             lease_expires_at=ClockNow() + lease,
             progress_at=ClockNow(),
+            console_open=True,
             started_at=Coalesce("started_at", ClockNow()),
             deadline_at=_deadline(row),
             retry_at=None,
@@ -251,6 +252,7 @@ class Supervisor:
             time.sleep(wait)
             try:
                 take_back(self.execution, self.attempt, why=why, event=self.killed_for)
+                close_console(self.execution, self.attempt)
                 self.execution.refresh_from_db(fields=["status", "queue"])
                 if self.execution.status == Status.QUEUED:
                     dispatch(self.execution.queue)

@@ -91,6 +91,7 @@ class JobExecution(models.Model):
     pid = models.PositiveIntegerField(null=True)
     task_id = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
+    console_open = models.BooleanField(default=False)  # the supervisor may still append to it
     progress_at = models.DateTimeField(null=True)
     checkpoints = models.BigIntegerField(default=0)
     crashes = models.PositiveIntegerField(default=0)  # in a row, at checkpoint crashed_at
@@ -254,6 +255,11 @@ class JobExecution(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def is_live(self) -> bool:
+        """Something about it may still change: pages keep looking."""
+        return not self.is_finished or self.console_open
 
     @property
     def percent(self) -> int | None:
