@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
@@ -15,7 +16,7 @@ class Logins:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "logins.json"
 
-    def make(self, name: str, **fields: object) -> AbstractUser:
+    def make(self, name: str, **fields: Any) -> AbstractUser:
         """Make the user with a new password, unless the name is taken already."""
         users = get_user_model().objects
         user = users.filter(username=name).first()

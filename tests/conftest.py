@@ -1,6 +1,7 @@
 """What every test has: a database and a key prefix of its own, real data if there is any."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import override_settings
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 KEY_PREFIX = f"test-{WORKER}:"
 # Before anything is published: parallel tests share one Valkey.
 settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = KEY_PREFIX
@@ -36,6 +38,16 @@ def process_variables(db: None) -> dict[str, str]:
         "JOBS_KEY_PREFIX": KEY_PREFIX,
         "MILLRACE_FILES": str(settings.MEDIA_ROOT),
     }
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the system's Chromium, or skip the test; where CI is set it must be there."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("There is no Chromium: apt-get install chromium")
+    return str(found)
 
 
 @pytest.fixture(scope="session")

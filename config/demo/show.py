@@ -80,7 +80,7 @@ def _reasons(execution: JobExecution) -> list[str]:
     )
     lines = []
     for group in groups[:REASONS_SHOWN]:
-        one = execution.warnings.filter(code=group["code"], column=group["column"]).first()
+        one = execution.warnings.filter(code=group["code"], column=group["column"])[0]
         lines.append(f"    {group['rows']:,} × {one.message} (row {one.row}, {one.key})")
     if len(groups) > REASONS_SHOWN:
         lines.append(f"    and {len(groups) - REASONS_SHOWN} other reasons")

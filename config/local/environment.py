@@ -16,6 +16,7 @@ PYTHON = FOLDER / "bin" / "python"
 LOCKS = ROOT / "requirements"
 # A lock that contains the other; an environment built from it serves both.
 WIDER = {"local": "development"}
+Command = list[str | Path]
 
 
 def enter(lock: str) -> None:
@@ -107,12 +108,12 @@ def _create() -> None:
         )
     venv.create(FOLDER, with_pip=True, clear=True, symlinks=True)
     (FOLDER / ".gitignore").write_text("*\n")
-    pip = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    pip: Command = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     _run([*pip, "--require-hashes", "-r", LOCKS / "uv.txt"])
 
 
 def _install(lock: str) -> None:
-    uv = [FOLDER / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON]
+    uv: Command = [FOLDER / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON]
     # Compiled now, or every start would compile it where Python may not write beside the code.
     _run([*uv, "--compile-bytecode", "--require-hashes", "-r", LOCKS / f"{lock}.txt"])
 
@@ -126,5 +127,5 @@ def uv_variables() -> dict[str, str]:
     }
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Command) -> None:
     subprocess.run(command, check=True, env=uv_variables())

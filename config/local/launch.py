@@ -27,8 +27,9 @@ def add_data_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def on_a_folder_of_its_own(folder: Path, run: Callable[[State], int]) -> int:
-    """Run on the data folder unless another start does; Ctrl-C and SIGTERM end it in order."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    """Run on the data folder unless another start does; Ctrl-C, SIGTERM and SIGHUP end it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_interrupt)
     state = State(folder)
     try:
         with state.held() as ours:

@@ -154,8 +154,8 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         """Tell whether `pg_isready` finds the server ready."""
-        command = [self.programs / "pg_isready", "-q", "-h", self.sockets, "-d", "millrace"]
-        return subprocess.run(command, check=False).returncode == 0
+        ask = ["-q", "-h", str(self.sockets), "-d", "millrace"]
+        return subprocess.run([self.programs / "pg_isready", *ask], check=False).returncode == 0
 
 
 class Valkey(Server):
@@ -248,7 +248,8 @@ def _identity() -> str:
 
 def _program(package: str, pattern: str) -> Path:
     spec = find_spec(package)
-    found = next(Path(spec.submodule_search_locations[0]).glob(pattern), None) if spec else None
+    folders = (spec.submodule_search_locations if spec else None) or []
+    found = next((path for folder in folders for path in Path(folder).glob(pattern)), None)
     if found is None:
         raise LaunchError(
             f"The package {package} has no server for this machine. Set DATABASE_URL and REDIS_URL "

@@ -16,10 +16,10 @@ from pathlib import Path
 from config.local import launch
 from config.local.environment import ROOT
 from config.local.processes import LaunchError, Process, guarded, stop_all
-from config.local.servers import missing_servers, start_servers, stop_servers
+from config.local.servers import Postgres, Server, missing_servers, start_servers, stop_servers
 from config.local.state import State
 
-MANAGE = [sys.executable, ROOT / "manage.py"]
+MANAGE: list[str | Path] = [sys.executable, ROOT / "manage.py"]
 READY_SECONDS = 60
 STOP_SECONDS = 6  # with three seconds for the servers, Ctrl-C ends everything within ten
 PORTS_TRIED = 100
@@ -58,30 +58,30 @@ class Site:
 @contextlib.contextmanager
 def running(state: State, options: argparse.Namespace) -> Iterator[Site]:
     """Run the site for as long as the block runs; yields it when `/healthz` answers 200."""
-    with _servers(state) as own, _listen(options.host, options.port) as listener:
+    with _servers(state) as servers, _listen(options.host, options.port) as listener:
         variables = launch.site_variables(state)
         _allow_hosts(options.host, variables)
         url = f"http://{_shown(options.host)}:{listener.getsockname()[1]}"
         state.write(variables | {"MILLRACE_URL": url})
-        _prepare(state, own_database="DATABASE_URL" in own)
+        _prepare(state, servers)
         processes = _processes(state, listener, options.workers)
         try:
             for process in processes:
                 process.start()
             _wait_until_healthy(url, processes)
-            yield Site(url, processes)
+            yield Site(url, [*(server.process for server in servers), *processes])
         finally:
             _be_deaf()
             stop_all(processes, STOP_SECONDS)
 
 
 @contextlib.contextmanager
-def _servers(state: State) -> Iterator[list[str]]:
-    """Run the servers that nobody named; yields the names of their variables."""
+def _servers(state: State) -> Iterator[list[Server]]:
+    """Run the servers that nobody named."""
     servers = missing_servers(state.folder)
     start_servers(servers)
     try:
-        yield [server.variable for server in servers]
+        yield servers
     finally:
         _be_deaf()
         stop_servers(servers)
@@ -127,9 +127,9 @@ def _allow_hosts(host: str, variables: dict[str, str]) -> None:
     variables["DJANGO_ALLOWED_HOSTS"] = os.environ["DJANGO_ALLOWED_HOSTS"] = hosts
 
 
-def _prepare(state: State, *, own_database: bool) -> None:
+def _prepare(state: State, servers: Sequence[Server]) -> None:
     """Migrate, collect static files, make the first user: what needs Django and no web."""
-    own = ["--own-database"] if own_database else []
+    own = ["--own-database"] if any(isinstance(one, Postgres) for one in servers) else []
     command = guarded([*MANAGE, "prepare_site", state.folder, *own])
     if subprocess.run(command, check=False, env=_variables("command")).returncode != 0:
         raise LaunchError("The database could not be prepared; the reason stands above.")

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
-from django.core.management import BaseCommand, call_command
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import OperationalError
 
 from config.logins import Logins
 from jobs.models import Worker
@@ -26,7 +27,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Do what is not done yet."""
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as error:
+            raise CommandError(f"The database of DATABASE_URL does not serve: {error}") from None
         if options["own_database"]:
             # Nobody works on it yet: what is there was left by a start that was killed.
             Worker.objects.all().delete()
