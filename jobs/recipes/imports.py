@@ -1,0 +1,159 @@
+"""Imports: rows of a CSV file created or updated by key, at the speed of COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django import forms
+
+from jobs.definition import Cursor, Job, JobError, Pace, StagedChunk, StagedStep
+from jobs.recipes.merge import MergeStager
+from jobs.recipes.readers import Batch, CsvReader, Position
+from jobs.recipes.rows import Parsed, RowParser
+from jobs.recipes.staging import Kind, StagedField, staged_fields
+from jobs.recipes.trees import Tree
+from jobs.resource import Column, Resource, UnknownColumns
+
+DELIMITER_CHOICES = [
+    ("", "Found from the header"),
+    (";", "Semicolon ;"),
+    (",", "Comma ,"),
+    ("tab", "Tab"),
+    ("|", "Vertical bar |"),
+]
+ENCODING_CHOICES = [("utf-8", "UTF-8"), ("cp1252", "Windows-1252"), ("latin-1", "ISO 8859-1")]
+
+
+def delimiter_of(parameters: dict[str, Any]) -> str:
+    """The chosen delimiter itself, empty for none."""
+    chosen = parameters.get("delimiter") or ""
+    return "\t" if chosen == "tab" else chosen
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the columns of one file map to the model; made once per execution."""
+
+    resource: Resource
+    columns: list[Column]
+    staged: list[StagedField]
+    parser: RowParser
+    left_out: list[str]
+
+    @property
+    def is_tree(self) -> bool:
+        return any(of.kind is Kind.PARENT for of in self.staged)
+
+
+class ImportJob(Job):
+    """Create or update the rows of a resource from a CSV file, matched by its key.
+
+    A row with a value that cannot be used becomes a warning, and the others are imported. A file
+    whose structure is broken ends the job; what was committed before stays.
+    """
+
+    type = "import"
+    resource: ClassVar[type[Resource]]
+    validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
+
+    class Parameters(forms.Form):
+        file = forms.FileField(help_text="A CSV file whose first line names the columns.")
+        delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
+        encoding = forms.ChoiceField(
+            choices=ENCODING_CHOICES, required=False, initial="utf-8"
+        )
+
+    def steps(self) -> list[StagedStep]:
+        return [
+            StagedStep(
+                name="import",
+                label="Import rows",
+                chunks=self.chunks,
+                stager=lambda: MergeStager(self._plan.resource, self._plan.staged),
+                length=lambda: self.workspace.size("file"),
+            )
+        ]
+
+    def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
+        """Parse the file from behind the cursor. Raises JobError where its structure is broken."""
+        plan = self._plan
+        with self.workspace.open("file") as file:
+            reader = self._reader(file)
+            if cursor is None and plan.left_out:
+                self.workspace.log(f"Columns left out: {', '.join(plan.left_out)}.")
+            if plan.is_tree:
+                yield from Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
+                return
+            reader.seek(Position(**cursor) if cursor else reader.start)
+            while True:
+                batch = reader.batch(pace.size)
+                if batch.records:
+                    yield staged_chunk(batch, plan.parser.parse(batch))
+                if batch.fault:
+                    raise batch.fault
+                if not batch.records:
+                    return
+
+    @cached_property
+    def _plan(self) -> Plan:
+        resource = self.resource()
+        with self.workspace.open("file") as file:
+            header = self._reader(file).header
+        columns = self._columns(resource, header)
+        staged = staged_fields(resource, columns)
+        return Plan(
+            resource=resource,
+            columns=columns,
+            staged=staged,
+            parser=RowParser(resource, header, columns, staged),
+            left_out=[name for name in header if name in resource.ignore],
+        )
+
+    def _reader(self, file: Any) -> CsvReader:
+        encoding = self.parameters.get("encoding") or "utf-8"
+        return CsvReader(file, delimiter_of(self.parameters), encoding)
+
+    def _columns(self, resource: Resource, header: list[str]) -> list[Column]:
+        """The columns of the header; raises JobError before anything is written."""
+        names = header
+        try:
+            columns = resource.columns(names)
+        except UnknownColumns as unknown:
+            raise JobError(
+                f"{_these('column', unknown.names)} not known to {resource.name}. Nothing was "
+                "imported. Correct the header, or remove the columns."
+            ) from None
+        fields = [(column.field, column.key) for column in columns]
+        if double := sorted({field for field, key in fields if fields.count((field, key)) > 1}):
+            raise JobError(f"More than one column of the file fills {', '.join(double)}.")
+        missing = [name for column in columns for name in column.names if name not in names]
+        present = {column.field for column in columns}
+        missing += [
+            resource.field_column(field).names[0]
+            for field in resource.key_fields()
+            if field not in present
+        ]
+        if missing:
+            raise JobError(f"{_these('column', missing)} missing in the file; nothing was imported.")
+        return columns
+
+
+def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
+    """The chunk of a batch, whose cursor is the position behind it and what else is given."""
+    return StagedChunk(
+        rows=parsed.rows,
+        row_numbers=[batch.rows[index] for index in parsed.indexes],
+        keys=parsed.keys,
+        cursor=batch.end._asdict() | cursor,
+        position=batch.end.offset,
+        counters=parsed.counters,
+        warnings=parsed.warnings,
+    )
+
+
+def _these(noun: str, names: list[str]) -> str:
+    listed = ", ".join(repr(name) for name in names)
+    return f"The {noun} {listed} is" if len(names) == 1 else f"The {noun}s {listed} are"

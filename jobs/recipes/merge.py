@@ -1,0 +1,331 @@
+"""COPY to a staging table, and one statement that merges it into the target.
+
+The statement joins the target first, so that rows that are the same already are not written at all:
+no new row version, no WAL, no sequence value. Keys are compared by the target's own unique index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from django.db import connection, models
+
+from jobs.definition import Counters, ItemWarning, StagedChunk
+from jobs.recipes.keys import folded_fields
+from jobs.recipes.staging import Kind, StagedField, differs_by_row
+from jobs.resource import Resource
+
+quote = connection.ops.quote_name
+
+
+class UnresolvedParent(psycopg.errors.IntegrityError):
+    """A row names a parent that was refused, or that would make it its own ancestor."""
+
+    def __init__(self, code: str, message: str, column: str):
+        self.code, self.column = code, column
+        super().__init__(message)
+
+
+class MergeStager:
+    """The Stager of imports: stages rows of these fields and merges them by the resource's key.
+
+    Rows that name the same key within a chunk are reduced to the last one in `stage`, which adds
+    their warnings and counts to the chunk.
+    """
+
+    def __init__(self, resource: Resource, staged: list[StagedField]):
+        self.resource = resource
+        self.model = resource.model
+        self.staged = staged
+        self.folded = folded_fields(self.model)
+        self.table = quote(self.model._meta.db_table)
+        self.staging = quote(f"staging_{self.model._meta.db_table}"[:63])
+        self.pk = quote(self.model._meta.pk.column)
+        self.keys = [of for of in staged if of.field.name in resource.key_fields()]
+        self.parent = next((of for of in staged if of.kind is Kind.PARENT), None)
+        self.many = [of for of in staged if of.kind is Kind.MANY]
+        self.changing = [
+            of for of in staged if of.kind in (Kind.PLAIN, Kind.MERGED) and of not in self.keys
+        ]
+
+    def prepare(self, cursor: psycopg.Cursor) -> None:
+        columns = "".join(f", {_column(of)} {of.type}" for of in self.staged)
+        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{self.staging}")
+        cursor.execute(f"CREATE TEMP TABLE {self.staging} (n integer{columns})")
+
+    def stage(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
+        cursor.execute(f"TRUNCATE pg_temp.{self.staging}")
+        names = "".join(f", {_column(of)}" for of in self.staged)
+        with cursor.copy(f"COPY pg_temp.{self.staging} (n{names}) FROM STDIN") as copy:
+            write_row = copy.write_row
+            for n, row in enumerate(chunk.rows):
+                write_row((n, *row))
+        self._leave_out_superseded(cursor, chunk)
+
+    def _leave_out_superseded(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
+        """Of rows with the same key the last wins; PostgreSQL says which keys are the same."""
+        key = ", ".join(self._fold("s", of) for of in self.keys)
+        cursor.execute(
+            f"SELECT n, last FROM (SELECT n, max(n) OVER (PARTITION BY {key}) AS last "
+            f"FROM pg_temp.{self.staging} s) AS numbered WHERE n < last ORDER BY n"
+        )
+        superseded = cursor.fetchall()
+        if not superseded:
+            return
+        cursor.execute(
+            f"DELETE FROM pg_temp.{self.staging} WHERE n = ANY(%s)", [[n for n, _ in superseded]]
+        )
+        chunk.counters = replace(
+            chunk.counters, skipped=chunk.counters.skipped + len(superseded)
+        )
+        chunk.warnings += [
+            ItemWarning(
+                code="superseded",
+                message=f"Row {chunk.row_numbers[last]} has the same key and came later.",
+                row=chunk.row_numbers[n],
+                key=chunk.keys[n],
+            )
+            for n, last in superseded
+        ]
+
+    def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
+        bounds = {"low": low, "high": high}
+        cursor.execute(self._statement, self._constants | bounds)
+        created, updated, given, written = cursor.fetchone()
+        if self.parent:
+            updated += len(self._link_parents(cursor, bounds) - set(written))
+        # What is checked only at commit is checked here, where one row can still be told apart.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        return Counters(created=created, updated=updated, unchanged=given - created - updated)
+
+    def explain(self, error: psycopg.Error) -> tuple[str, str, str]:
+        """What a refusal of the database means: code, sentence and column of a warning."""
+        if isinstance(error, UnresolvedParent):
+            return error.code, str(error), error.column
+        return explain(error, self.model)
+
+    # --- The statement ----------------------------------------------------------------------------
+
+    @cached_property
+    def _statement(self) -> str:
+        """Answers how many rows were created, updated and given, and which were written."""
+        return f"""
+            WITH source AS ({self._source}),
+            written AS ({self._insert}){self._links}
+            SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),
+                (SELECT count(*) FROM pg_temp.{self.staging} WHERE n >= %(low)s AND n < %(high)s),
+                {"coalesce(array_agg(pk), '{}')" if self.parent else "NULL"}
+            FROM written"""
+
+    @cached_property
+    def _source(self) -> str:
+        """The staged rows that the target does not have, or has with other values."""
+        conditions = [f"t.{self.pk} IS NULL"]
+        if self.changing:
+            old = ", ".join(f"t.{_column(of)}" for of in self.changing)
+            new = ", ".join(self._merged("t", "s", of) for of in self.changing)
+            conditions.append(f"ROW({old}) IS DISTINCT FROM ROW({new})")
+        joins = ""
+        for number, of in enumerate(self.many):
+            joins += f" LEFT JOIN LATERAL ({self._current_links(of)}) AS m{number} ON TRUE"
+            conditions.append(f"m{number}.keys IS DISTINCT FROM s.{_column(of)}")
+        folded = "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
+        return f"""SELECT s.*{folded} FROM pg_temp.{self.staging} s
+            LEFT JOIN {self.table} t ON {self._same_key("t", "s")}{joins}
+            WHERE s.n >= %(low)s AND s.n < %(high)s AND ({" OR ".join(conditions)})"""
+
+    @cached_property
+    def _insert(self) -> str:
+        staged = [_column(of) for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
+        names = [*staged, *self._defaults]
+        values = [*staged, *self._defaults.values()]
+        order = ", ".join(f"k{i}" for i in range(len(self.keys)))
+        conflict = ", ".join(self._fold("", of) for of in self.keys)
+        folded = "".join(f", {self._fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
+        return f"""INSERT INTO {self.table} AS t ({", ".join(names)})
+            SELECT {", ".join(values)} FROM source ORDER BY {order}
+            ON CONFLICT ({conflict}) DO UPDATE SET {", ".join(self._changes)}
+            RETURNING t.{self.pk} AS pk, old.{self.pk} IS NULL AS created{folded}"""
+
+    @property
+    def _changes(self) -> list[str]:
+        changes = [f"{_column(of)} = {self._merged('t', 'EXCLUDED', of)}" for of in self.changing]
+        changes += [f"{name} = {value}" for name, value in self._touched.items()]
+        return changes or [f"{_column(of)} = t.{_column(of)}" for of in self.keys]
+
+    @property
+    def _touched(self) -> dict[str, str]:
+        """Columns that hold the time of the last change."""
+        present = {of.field for of in self.staged}
+        return {
+            quote(field.column): _now(field)
+            for field in self.model._meta.concrete_fields
+            if getattr(field, "auto_now", False) and field not in present
+        }
+
+    @cached_property
+    def _defaults(self) -> dict[str, str]:
+        """The columns that the file does not have: what new rows get there, as SQL."""
+        present = {of.field for of in self.staged}
+        defaults = {}
+        for field in self.model._meta.concrete_fields:
+            if field in present or field.generated or field.has_db_default():
+                continue
+            if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+                defaults[quote(field.column)] = _now(field)
+            elif not differs_by_row(field) and field.get_default() is not None:
+                defaults[quote(field.column)] = f"%({field.column})s::{field.rel_db_type(connection)}"
+        return defaults
+
+    @cached_property
+    def _constants(self) -> dict[str, Any]:
+        """The parameters that `_defaults` names."""
+        return {
+            field.column: field.get_db_prep_save(field.get_default(), connection)
+            for field in self.model._meta.concrete_fields
+            if self._defaults.get(quote(field.column), "").startswith("%(")
+        }
+
+    # --- Many-to-many relations -------------------------------------------------------------------
+
+    def _current_links(self, of: StagedField) -> str:
+        table, own, other = _through(of)
+        return (
+            f"SELECT coalesce(array_agg(x.{other} ORDER BY x.{other}), '{{}}') AS keys "
+            f"FROM {table} x WHERE x.{own} = t.{self.pk}"
+        )
+
+    @cached_property
+    def _links(self) -> str:
+        """Statements that make the links of written rows those of the file."""
+        same = " AND ".join(f"source.k{i} = written.k{i}" for i in range(len(self.keys)))
+        parts = ""
+        for number, of in enumerate(self.many):
+            table, own, other = _through(of)
+            parts += f"""
+            , wanted{number} AS (SELECT written.pk, source.{_column(of)} AS keys
+                FROM written JOIN source ON {same}),
+            removed{number} AS (DELETE FROM {table} x USING wanted{number} w
+                WHERE x.{own} = w.pk AND x.{other} <> ALL(w.keys)),
+            added{number} AS (INSERT INTO {table} ({own}, {other})
+                SELECT w.pk, wish.key FROM wanted{number} w CROSS JOIN unnest(w.keys) AS wish(key)
+                WHERE NOT EXISTS (SELECT FROM {table} x WHERE x.{own} = w.pk AND x.{other} = wish.key)
+                ORDER BY 1, 2 ON CONFLICT DO NOTHING)"""
+        return parts
+
+    # --- A relation to rows of the same model -----------------------------------------------------
+
+    def _link_parents(self, cursor: psycopg.Cursor, bounds: dict[str, int]) -> set[Any]:
+        """Give the staged rows their parents; returns the primary keys that had another one."""
+        column, key = _column(self.parent), self.keys[0]
+        parent = f"{self._fold('p', key)} = {self._fold('s', key, column)}"
+        cursor.execute(
+            f"""SELECT s.{column} FROM pg_temp.{self.staging} s
+            LEFT JOIN {self.table} p ON {parent}
+            WHERE s.n >= %(low)s AND s.n < %(high)s AND s.{column} IS NOT NULL AND p.{self.pk} IS NULL
+            ORDER BY s.n LIMIT 1""",
+            bounds,
+        )
+        if missing := cursor.fetchone():
+            raise self._unresolved("unknown_reference", f"{missing[0]!r} was itself left out.")
+        touched = "".join(f", {name} = {value}" for name, value in self._touched.items())
+        cursor.execute(
+            f"""UPDATE {self.table} t SET {column} = link.parent{touched}
+            FROM (SELECT c.{self.pk} AS pk, p.{self.pk} AS parent FROM pg_temp.{self.staging} s
+                JOIN {self.table} c ON {self._same_key("c", "s")}
+                LEFT JOIN {self.table} p ON {parent}
+                WHERE s.n >= %(low)s AND s.n < %(high)s) AS link
+            WHERE t.{self.pk} = link.pk AND t.{column} IS DISTINCT FROM link.parent
+            RETURNING t.{self.pk}""",
+            bounds,
+        )
+        linked = {pk for (pk,) in cursor.fetchall()}
+        if linked:
+            self._refuse_cycles(cursor, linked)
+        return linked
+
+    def _refuse_cycles(self, cursor: psycopg.Cursor, linked: set[Any]) -> None:
+        column = _column(self.parent)
+        cursor.execute(
+            f"""WITH RECURSIVE up(start, node) AS (
+                SELECT {self.pk}, {column} FROM {self.table} WHERE {self.pk} = ANY(%s)
+                UNION SELECT up.start, t.{column} FROM up JOIN {self.table} t ON t.{self.pk} = up.node
+            ) SELECT EXISTS (SELECT FROM up WHERE start = node)""",
+            [list(linked)],
+        )
+        if cursor.fetchone()[0]:
+            raise self._unresolved("cycle", "this would make the row its own ancestor.")
+
+    def _unresolved(self, code: str, reason: str) -> UnresolvedParent:
+        name = self.parent.field.name
+        return UnresolvedParent(code, f"The {name} cannot be set: {reason}", name)
+
+    # --- Pieces of SQL ----------------------------------------------------------------------------
+
+    def _fold(self, alias: str, of: StagedField, column: str = "") -> str:
+        """The key as the target's unique index compares it."""
+        name = f"{alias}." * bool(alias) + (column or _column(of))
+        return f"lower({name})" if of.field.name in self.folded else name
+
+    def _same_key(self, left: str, right: str) -> str:
+        return " AND ".join(
+            f"{self._fold(left, of)} = {self._fold(right, of)}" for of in self.keys
+        )
+
+    def _merged(self, old: str, new: str, of: StagedField) -> str:
+        """The value that a row gets: a JSON object loses the keys of the file, then gets its own."""
+        column = _column(of)
+        if of.kind is not Kind.MERGED:
+            return f"{new}.{column}"
+        keys = ", ".join(_literal(key) for key in of.keys)
+        return f"(coalesce({old}.{column}, '{{}}') - ARRAY[{keys}]) || {new}.{column}"
+
+
+def explain(error: psycopg.Error, model: type[models.Model]) -> tuple[str, str, str]:
+    """What a refusal of the database means: code, sentence and column of a warning."""
+    diag = error.diag
+    constraints = {each.name: each for each in model._meta.constraints}
+    columns = {field.column: field.name for field in model._meta.concrete_fields}
+    column = columns.get(diag.column_name or "", "")
+    declared = constraints.get(diag.constraint_name or "")
+    if declared and declared.violation_error_message != declared.default_violation_error_message:
+        return "refused", str(declared.violation_error_message), column
+    match error:
+        case psycopg.errors.NotNullViolation():
+            return "blank", f"A new row needs a value for {column or diag.column_name}.", column
+        case psycopg.errors.UniqueViolation():
+            return "not_unique", f"Another row has the same value: {diag.message_detail}", column
+        case psycopg.errors.ForeignKeyViolation():
+            return "unknown_reference", f"A row it refers to is gone: {diag.message_detail}", column
+        case psycopg.errors.CheckViolation():
+            return "refused", f"The row breaks the rule {diag.constraint_name!r}.", column
+    return "refused", f"The database refused the row: {diag.message_primary or error}.", column
+
+
+def _column(of: StagedField) -> str:
+    """The quoted name of the field's column, or of the relation where it has none."""
+    return quote(of.field.column or of.field.name)
+
+
+def _through(of: StagedField) -> tuple[str, str, str]:
+    """The table of a many-to-many relation, its column for the row and that for the other one."""
+    names = (
+        of.field.m2m_db_table(),
+        of.field.m2m_column_name(),
+        of.field.m2m_reverse_name(),
+    )
+    return tuple(quote(name) for name in names)
+
+
+def _now(field: models.Field) -> str:
+    if isinstance(field, models.DateTimeField):
+        return "CURRENT_TIMESTAMP"
+    return "CURRENT_DATE" if isinstance(field, models.DateField) else "LOCALTIME"
+
+
+def _literal(text: str) -> str:
+    """A text as an SQL literal within a statement that has parameters."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"

@@ -1,0 +1,197 @@
+"""Readers that can start again from any position: CSV files by byte, querysets by primary key."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NamedTuple
+
+from django.db.models import Model, QuerySet
+
+from jobs.definition import JobError
+
+DELIMITERS = (";", ",", "\t", "|")
+CELL_LIMIT = 1 << 20  # characters
+LINE_LIMIT = 1 << 24  # bytes
+BATCH_LIMIT = 1 << 23  # bytes; wide rows make smaller batches, so that memory stays flat
+COLUMN_LIMIT = 500
+NAME_LIMIT = 200  # characters
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+REASONS = {
+    "unexpected end of data": "a quote is opened and never closed",
+    "field larger than field limit": "a cell has more than a million characters",
+    "expected after": "text follows a closing quote; inside a quoted cell, write a quote twice",
+    "new-line character": "a line ends in a lone carriage return; end lines with a line feed",
+}
+
+
+def by_pk(
+    queryset: QuerySet[Any], after: Any = None, page: int = 500
+) -> Iterator[tuple[Any, Model]]:
+    """Yield (primary key, object) in primary-key order, one query a page, from behind `after`."""
+    queryset = queryset.order_by("pk")
+    while True:
+        rows = list((queryset if after is None else queryset.filter(pk__gt=after))[:page])
+        for row in rows:
+            after = row.pk
+            yield row.pk, row
+        if len(rows) < page:
+            return
+
+
+class Position(NamedTuple):
+    """The start of a record: its byte offset, its line from 1, and the number of rows before it."""
+
+    offset: int
+    row: int
+    line: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
+
+    `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
+    bytes; the latter stand in the cells as lone surrogates. `fault` says why reading ended.
+    """
+
+    records: list[list[str]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    end: Position = Position(0, 0, 0)
+    suspect: bool = False
+    fault: JobError | None = None
+
+    def position(self, index: int) -> Position:
+        return Position(self.offsets[index], self.rows[index] - 1, self.lines[index])
+
+
+class CsvReader:
+    """A CSV file of bytes, read in batches, with its header read already.
+
+    Without a delimiter it is the one that splits the header into most names. Raises JobError for
+    a header that cannot be used.
+    """
+
+    def __init__(self, file: BinaryIO, delimiter: str = "", encoding: str = "utf-8"):
+        self.file = file
+        self.encoding = encoding
+        self.delimiter = delimiter or self._guess_delimiter()
+        start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0
+        self.seek(Position(start, 0, 1))
+        self.header = self._read_header()
+        self.start = self._next
+
+    def seek(self, position: Position) -> None:
+        """Go on reading at the start of a record."""
+        csv.field_size_limit(CELL_LIMIT)
+        self.file.seek(position.offset)
+        self._offset = position.offset
+        self._base = position.line
+        self._next = position
+        self._suspect = False
+        self._reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+
+    def batch(self, size: int) -> Batch:
+        """Read about `size` records; a batch without records and fault is the end of the file."""
+        batch = Batch()
+        self._suspect = False
+        width, start = len(self.header), self._next
+        offset, row, line = start
+        try:
+            for cells in self._reader:
+                if len(cells) > width:
+                    raise csv.Error(f"it has {len(cells)} cells, but the header has {width} names")
+                if cells:
+                    row += 1
+                    batch.records.append(cells)
+                    batch.rows.append(row)
+                    batch.lines.append(line)
+                    batch.offsets.append(offset)
+                offset = self._offset
+                line = self._base + self._reader.line_num
+                if len(batch.rows) >= size or offset - start.offset >= BATCH_LIMIT:
+                    break
+        except csv.Error as error:
+            batch.fault = JobError(f"The record that begins in line {line} is broken: {_why(error)}.")
+        batch.end = self._next = Position(offset, row, line)
+        batch.suspect = self._suspect
+        return batch
+
+    def read_at(self, positions: list[Position]) -> Batch:
+        """Read the single records that start at these positions, in the order given."""
+        batch = Batch()
+        for position in positions:
+            self.seek(position)
+            one = self.batch(1)
+            batch.records += one.records
+            batch.rows += one.rows
+            batch.lines += one.lines
+            batch.offsets += one.offsets
+            batch.suspect |= one.suspect
+        return batch
+
+    def _lines(self) -> Iterator[str]:
+        readline, encoding = self.file.readline, self.encoding
+        while line := readline(LINE_LIMIT):
+            if len(line) == LINE_LIMIT:
+                raise csv.Error(f"a line has more than {LINE_LIMIT:,} bytes")
+            self._offset += len(line)
+            if b"\0" in line:
+                self._suspect = True
+            try:
+                yield line.decode(encoding)
+            except UnicodeDecodeError:
+                self._suspect = True
+                yield line.decode(encoding, "surrogateescape")
+
+    def _read_header(self) -> list[str]:
+        try:
+            names = [name.strip() for name in next(self._reader, [])]
+        except csv.Error as error:
+            raise JobError(f"The header cannot be read: {_why(error)}.") from None
+        self._check_header(names)
+        self._next = Position(self._offset, 0, self._base + self._reader.line_num)
+        return names
+
+    def _check_header(self, names: list[str]) -> None:
+        if not any(names):
+            raise JobError("The file is empty: its first line must name the columns.")
+        if self._suspect:
+            raise JobError(
+                f"The header is not text in the encoding {self.encoding}. Save the file as UTF-8, "
+                "or choose the encoding that it has."
+            )
+        if len(names) > COLUMN_LIMIT:
+            raise JobError(f"The file has {len(names)} columns; at most {COLUMN_LIMIT} are read.")
+        for number, name in enumerate(names, 1):
+            if not name:
+                raise JobError(f"Column {number} has no name in the header.")
+            if len(name) > NAME_LIMIT:
+                raise JobError(
+                    f"The name of column {number} has {len(name)} characters, more than "
+                    f"{NAME_LIMIT}: {name[:40]!r}…. Is the first line the header?"
+                )
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise JobError(f"The header names these columns twice: {', '.join(double)}.")
+
+    def _guess_delimiter(self) -> str:
+        first = self._first_bytes(1 << 16).split(b"\n", 1)[0]
+        unquoted = re.sub(r'"[^"]*"', "", first.decode(self.encoding, "replace"))
+        return max(DELIMITERS, key=unquoted.count)
+
+    def _first_bytes(self, count: int) -> bytes:
+        self.file.seek(0)
+        first = self.file.read(count)
+        if first.startswith(UTF16_MARKS):
+            raise JobError("The file is in UTF-16. Save it as UTF-8 and try again.")
+        return first
+
+
+def _why(error: csv.Error) -> str:
+    text = str(error)
+    return next((reason for start, reason in REASONS.items() if start in text), text)

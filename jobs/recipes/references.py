@@ -1,0 +1,97 @@
+"""References to rows of other tables by a code: found chunk by chunk, by PostgreSQL's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connection, models
+
+from jobs.recipes.converters import codes
+from jobs.recipes.keys import folded_fields
+
+CACHE_LIMIT = 50_000  # codes
+
+
+class Reference:
+    """A relation to a model whose rows a file names by `code`, which is a field of that model.
+
+    Codes match without regard to case if the model has a unique constraint on Lower(code). Call
+    `load` with the cells of a chunk before `one` or `many`.
+    """
+
+    def __init__(self, model: type[models.Model], code: str):
+        self.model = model
+        self.known: dict[str, Any] = {}
+        self.table = connection.ops.quote_name(model._meta.db_table)
+        field = model._meta.get_field(code)
+        column = connection.ops.quote_name(field.column)
+        self.column = column if isinstance(field, (models.CharField, models.TextField)) else (
+            f"{column}::text"
+        )
+        self.folds = code in folded_fields(model)
+
+    def load(self, cells: Iterable[str], several: bool = False) -> None:
+        """Look up the codes of these cells that are not known yet, in one query."""
+        wanted = {cell.strip() for cell in set(cells)}
+        if several:
+            wanted = {code for cell in wanted for code in codes(cell)}
+        missing = [code for code in wanted if code and code not in self.known]
+        if not missing:
+            return
+        if len(self.known) + len(missing) > CACHE_LIMIT:
+            self.known.clear()
+            missing = [code for code in wanted if code]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT given, found.{self._key()} FROM unnest(%s::text[]) AS given "
+                f"JOIN {self.table} AS found ON {self._fold(f'found.{self.column}')} = "
+                f"{self._fold('given')}",
+                [missing],
+            )
+            self.known.update(cursor.fetchall())
+
+    def one(self, cell: str) -> Any:
+        """The primary key of the row with this code."""
+        try:
+            return self.known[cell]
+        except KeyError:
+            pass
+        try:
+            return self.known[cell.strip()]
+        except KeyError:
+            raise self.unknown([cell.strip()]) from None
+
+    def many(self, cell: str) -> list[Any]:
+        """The primary keys of the rows with these codes, separated by commas, in ascending order."""
+        wanted = codes(cell)
+        try:
+            return sorted({self.known[code] for code in wanted})
+        except KeyError:
+            raise self.unknown([code for code in wanted if code not in self.known]) from None
+
+    def unknown(self, missing: list[str]) -> ValidationError:
+        names = self.model._meta.verbose_name if len(missing) == 1 else (
+            self.model._meta.verbose_name_plural
+        )
+        listed = ", ".join(map(repr, missing))
+        verb = "is" if len(missing) == 1 else "are"
+        return ValidationError(f"There {verb} no {names} {listed}.", "unknown_reference")
+
+    def fold(self, texts: Iterable[str]) -> dict[str, tuple[str, bool]]:
+        """For each text: how it is compared, and whether a row with this code exists."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT given, {self._fold('given')}, EXISTS (SELECT FROM {self.table} AS found "
+                f"WHERE {self._fold(f'found.{self.column}')} = {self._fold('given')}) "
+                "FROM unnest(%s::text[]) AS given",
+                [list(texts)],
+            )
+            return {given: (folded, exists) for given, folded, exists in cursor.fetchall()}
+
+    def _fold(self, expression: str) -> str:
+        return f"lower({expression})" if self.folds else expression
+
+    def _key(self) -> str:
+        return connection.ops.quote_name(self.model._meta.pk.column)

@@ -1,0 +1,114 @@
+"""The columns of the staging table, and how values are written there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+from typing import Any
+
+from django.db import connection, models
+
+from jobs.recipes.converters import json_text
+from jobs.resource import Column, Resource
+
+
+class Kind(Enum):
+    PLAIN = auto()  # a column of the target
+    MERGED = auto()  # a JSON object that is merged into the target's
+    MANY = auto()  # the primary keys of a many-to-many relation, ascending
+    PARENT = auto()  # the key of another row of the same model
+    DEFAULT = auto()  # a default that differs from row to row, for inserts only
+
+
+@dataclass(frozen=True, slots=True)
+class StagedField:
+    """One column of the staging table; `keys` are those of the JSON object that the file has."""
+
+    field: Any
+    kind: Kind
+    keys: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """Wide enough for any value, so that only the merge refuses rows, never COPY."""
+        match self.kind:
+            case Kind.MANY:
+                return f"{self.field.related_model._meta.pk.rel_db_type(connection)}[]"
+            case Kind.PARENT:
+                return "text"
+            case _ if self.field.is_relation:
+                return self.field.target_field.rel_db_type(connection)
+        if isinstance(self.field, models.CharField | models.TextField):
+            return "text"
+        if isinstance(self.field, models.DecimalField):
+            return "numeric"
+        return self.field.rel_db_type(connection)
+
+    def default(self) -> Any:
+        return self.field.get_db_prep_save(self.field.get_default(), connection)
+
+    def for_copy(self, values: list[Any]) -> list[Any]:
+        """The values of a whole column as COPY takes them."""
+        convert = self._copy_converter()
+        if convert is None:
+            return values
+        return [None if value is None else convert(value) for value in values]
+
+    def from_row(self, row: dict[str, Any]) -> Any:
+        """The value for COPY from a cleaned row."""
+        if self.kind is Kind.DEFAULT:
+            return self.default()
+        value = row[self.field.name]
+        if self.kind is Kind.MERGED:
+            return json_text({key: of for key, of in value.items() if of is not None})
+        convert = self._copy_converter()
+        return value if convert is None or value is None else convert(value)
+
+    def _copy_converter(self) -> Callable[[Any], Any] | None:
+        if self.kind is Kind.MANY:
+            return _array
+        if isinstance(self.field, models.JSONField):
+            return json_text
+        if isinstance(self.field, models.DateField) and not isinstance(
+            self.field, models.DateTimeField
+        ):
+            return date.isoformat
+        return None
+
+
+def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField]:
+    """What the staging table needs for a file with these columns: the key first."""
+    present: dict[str, list[str]] = {key: [] for key in resource.key_fields()}
+    for column in columns:
+        keys = present.setdefault(column.field, [])
+        if column.key is not None:
+            keys.append(column.key)
+    staged = [_staged(resource, name, keys) for name, keys in present.items()]
+    for field in resource.model._meta.concrete_fields:
+        if field.name not in present and differs_by_row(field):
+            staged.append(StagedField(field, Kind.DEFAULT))
+    return staged
+
+
+def _staged(resource: Resource, name: str, keys: list[str]) -> StagedField:
+    field = resource.model._meta.get_field(name)
+    if field.many_to_many:
+        return StagedField(field, Kind.MANY)
+    if keys:
+        return StagedField(field, Kind.MERGED, tuple(keys))
+    if field.is_relation and field.related_model is resource.model:
+        return StagedField(field, Kind.PARENT)
+    return StagedField(field, Kind.PLAIN)
+
+
+def differs_by_row(field: models.Field) -> bool:
+    """Whether the default is made anew for each row, as uuid4 is, by code the database lacks."""
+    if not field.has_default() or not callable(field.default):
+        return False
+    return field.default not in (dict, list, tuple, str, set)
+
+
+def _array(keys: list[Any]) -> str:
+    return "{" + ",".join(map(str, keys)) + "}"
