@@ -11,17 +11,28 @@ from jobs.definition import (
     job,
     profile,
 )
+from jobs.recipes import converters as convert
+from jobs.recipes.chunked import ChunkedJob
+from jobs.recipes.readers import by_pk
+from jobs.recipes.resources import resource
+from jobs.resource import Column, Resource
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ChunkStep",
+    "ChunkedJob",
+    "Column",
     "Counters",
     "FunctionStep",
     "ItemWarning",
     "Job",
     "JobError",
+    "Resource",
     "Skip",
+    "by_pk",
+    "convert",
     "job",
     "profile",
+    "resource",
 ]

@@ -12,9 +12,9 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
-from jobs import resource
 from jobs.definition import DECLARED_PROFILES
 from jobs.models import JobProfile
+from jobs.resource import RESOURCES
 
 LAUNCH = (
     "launch_import",
@@ -104,7 +104,7 @@ def _own(codenames: tuple[str, ...]) -> list[Permission]:
 
 def _grant_model_rights() -> None:
     """Give the roles their rights to a resource's model, once: when no role has any to it yet."""
-    for described in resource.RESOURCES.values():
+    for described in RESOURCES.values():
         meta = described.model._meta
         of_model = Permission.objects.filter(
             content_type__app_label=meta.app_label, content_type__model=meta.model_name
