@@ -1,4 +1,4 @@
-"""Settings of the site, from environment variables; docs/operations.md lists them."""
+"""Settings of the site, from environment variables; docs/settings.md lists them."""
 
 import sys
 from datetime import timedelta

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from config.local.processes import guarded
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
@@ -128,4 +130,7 @@ def uv_variables() -> dict[str, str]:
 
 
 def _run(command: Command) -> None:
-    subprocess.run(command, check=True, env=uv_variables())
+    # Guarded: an installer must not go on while the next start builds anew.
+    done = subprocess.run(guarded(command), check=False, env=uv_variables())
+    if done.returncode != 0:
+        raise subprocess.CalledProcessError(done.returncode, command)
