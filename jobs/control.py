@@ -35,7 +35,7 @@ from jobs.models import (
 )
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import Denied, may, require
-from jobs.states import FINISHED, REQUESTS, Event, Status, StopLevel, allowed
+from jobs.states import FINISHED, OPEN, REQUESTS, Event, Status, StopLevel, allowed
 
 LEVELS = list(StopLevel)
 
@@ -377,6 +377,25 @@ def definition_of(profile: JobProfile) -> type[Job]:
     return find(profile.job)
 
 
+def delete_profile(profile: JobProfile, *, by: AbstractBaseUser | None = None) -> None:
+    """Delete a profile; its executions stay.
+
+    Refused while one of them is open, and when it is sensitive and has been launched: without
+    the profile nothing would keep their contents from others.
+    """
+    require(by, "delete", profile)
+    with transaction.atomic():
+        row = JobProfile.objects.select_for_update().get(pk=profile.pk)
+        if row.executions.filter(status__in=OPEN).exists():
+            raise Refused(f"“{row.label}” has executions that have not ended: stop them first.")
+        if row.sensitive and row.executions.exists():
+            raise Refused(
+                f"“{row.label}” is sensitive and keeps the contents of its executions from others:"
+                " delete them first, or disable the profile instead."
+            )
+        row.delete()
+
+
 def check_profile(profile: JobProfile) -> None:
     """Raise ValidationError unless the profile's job exists and its parameters pass."""
     try:
@@ -404,6 +423,7 @@ __all__ = [
     "check_profile",
     "definition_of",
     "delete",
+    "delete_profile",
     "launch",
     "pause",
     "receipt",

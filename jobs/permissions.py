@@ -74,7 +74,7 @@ def may(user: User | None, action: str, target: Any = None) -> Decision:
     if isinstance(target, JobProfile):
         return _profile(user, action, target)
     if isinstance(target, type) and issubclass(target, Job):
-        return _launch(user, target)
+        return _job(user, action, target)
     if isinstance(target, Upload):
         return YES if target.user_id == user.pk else INVISIBLE
     return _permission(user, f"jobs.{action}", f"Your role does not allow you to {_words(action)}.")
@@ -173,7 +173,16 @@ def _profile(user: User, action: str, profile: JobProfile) -> Decision:
     if profile.grants.exists() and not _granted(user, profile, "edit"):
         return Decision(False, f"“{profile.label}” is edited by other groups than yours.")
     said = f"Your role does not allow you to {_words(action)} profiles."
-    return _permission(user, f"jobs.{'change' if action == 'edit' else action}_profile", said)
+    name = f"jobs.{'change' if action == 'edit' else action}_jobprofile"
+    return _permission(user, name, said) and _commands(user, profile.type)
+
+
+def _commands(user: User, kind: str) -> Decision:
+    """A profile of a command says which programs run: more than any other profile."""
+    if kind != "command":
+        return YES
+    said = "Your role does not allow you to manage command jobs."
+    return _permission(user, "jobs.manage_commands", said)
 
 
 def _granted(user: User, profile: JobProfile, *rights: str) -> bool:
@@ -183,9 +192,19 @@ def _granted(user: User, profile: JobProfile, *rights: str) -> bool:
     return profile.grants.filter(wanted, group__user=user.pk).exists()
 
 
-def _launch(user: User, job: type[Job]) -> Decision:
+def _job(user: User, action: str, job: type[Job]) -> Decision:
+    """`view`, `launch`, or `add_profile`: make a profile of it."""
     if not user.has_perm("jobs.view_tracker"):
         return INVISIBLE
+    if action == "view":
+        return YES
+    if action == "add_profile":
+        said = "Your role does not allow you to add profiles."
+        return _permission(user, "jobs.add_jobprofile", said) and _commands(user, job.type)
+    return _launch(user, job)
+
+
+def _launch(user: User, job: type[Job]) -> Decision:
     kind = job.type if job.type in LAUNCH_TYPES else "other"
     what = {"mass_edit": "mass edits", "rules": "rules", "other": f"“{job.label}”"}
     said = f"Your role does not allow you to launch {what.get(kind, kind + 's')}."
