@@ -226,3 +226,44 @@ def test_a_python_without_ensurepip_names_the_package(
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="apt-get install python3-venv"):
         environment._create()
+
+
+@pytest.fixture
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder for an environment that has nothing but a Python, and locks for it."""
+    from config.local import environment
+
+    folder, locks = tmp_path / ".venv", tmp_path / "requirements"
+    monkeypatch.setattr(environment, "FOLDER", folder)
+    monkeypatch.setattr(environment, "PYTHON", folder / "bin" / "python")
+    monkeypatch.setattr(environment, "LOCKS", locks)
+    for path in (folder / "bin" / "python", locks / "local.txt", locks / "development.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    return folder
+
+
+def test_an_environment_without_its_marker_is_built_again(empty_environment: Path) -> None:
+    from config.local import environment
+
+    assert not environment._is_ready("local")
+
+
+def test_an_environment_of_the_wider_lock_serves_the_narrower(empty_environment: Path) -> None:
+    from config.local import environment
+
+    marker = empty_environment / "development.ready"
+    marker.write_text(environment._fingerprint("development"))
+    assert environment._is_ready("local")
+    assert environment._is_ready("development")
+
+
+def test_a_changed_lock_is_installed(empty_environment: Path) -> None:
+    from config.local import environment
+
+    marker = empty_environment / "local.ready"
+    marker.write_text(environment._fingerprint("local"))
+    assert environment._is_ready("local")
+    assert not environment._is_ready("development")
+    (environment.LOCKS / "local.txt").write_text("django==6.0")
+    assert not environment._is_ready("local")
