@@ -1,0 +1,141 @@
+"""The parts of an execution: steps, warnings, history, children."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs.api import paging
+from jobs.api.base import ApiView
+from jobs.api.execution_serializers import CountersSerializer, counters_of
+from jobs.api.executions import FILTERS, LIST_PARAMETERS, ORDERING, PAGE, filtered, find, list_of
+from jobs.api.openapi import PAGING, described, paged, query
+from jobs.filters import ExecutionFilter
+from jobs.models import StatusChange, StepExecution
+from jobs.permissions import require, visible_to
+from jobs.states import Event, Status, StepStatus
+
+
+class StepSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    status = serializers.ChoiceField(StepStatus.choices)
+    reason = serializers.CharField()
+    percent = serializers.SerializerMethodField()
+    total = serializers.IntegerField(allow_null=True)
+    position_bytes = serializers.IntegerField(source="position")
+    length_bytes = serializers.IntegerField(source="length", allow_null=True)
+    counters = serializers.SerializerMethodField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def get_percent(self, step: StepExecution) -> int | None:
+        return None if step.share is None else int(100 * step.share)
+
+    @extend_schema_field(CountersSerializer)
+    def get_counters(self, step: StepExecution) -> dict[str, int]:
+        return counters_of([step], step.warnings_count)
+
+
+class WarningSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    step = serializers.CharField(source="step.name")
+    row = serializers.IntegerField(allow_null=True, help_text="1 is the first line of data")
+    key = serializers.CharField()
+    column = serializers.CharField()
+    value = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ChangeSerializer(serializers.Serializer):
+    event = serializers.ChoiceField([StatusChange.LAUNCH, *Event.values])
+    before = serializers.ChoiceField(Status.choices, allow_blank=True)
+    after = serializers.ChoiceField(Status.choices)
+    by = serializers.CharField(source="by.username", allow_null=True, default=None)
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class AttemptSerializer(serializers.Serializer):
+    number = serializers.IntegerField()
+    worker = serializers.CharField()
+    node = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    ended_by = serializers.ChoiceField(Event.choices, allow_blank=True)
+    reason = serializers.CharField()
+
+
+class TimelineSerializer(serializers.Serializer):
+    changes = ChangeSerializer(many=True)
+    attempts = AttemptSerializer(many=True)
+
+
+class StepsView(ApiView):
+    """Its steps, with what became of their items."""
+
+    @described("executions_steps", "List steps", {200: StepSerializer(many=True)})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        steps = find(request.user, execution_id).steps.all()
+        return Response(StepSerializer(steps, many=True).data)
+
+
+class WarningsView(ApiView):
+    """The items that were left out, with the reasons, in the order they were met."""
+
+    query_parameters = (*paging.PARAMETERS, "code", "column")
+
+    @described(
+        "executions_warnings",
+        "List warnings",
+        {200: paged(WarningSerializer)},
+        parameters=[
+            *PAGING,
+            query("code", "Only warnings of this code"),
+            query("column", "Only warnings about this column"),
+        ],
+    )
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        execution = find(request.user, execution_id)
+        require(request.user, "view_contents", execution)
+        warnings = execution.warnings.select_related("step")
+        for name in ("code", "column"):
+            if wanted := request.query_params.get(name):
+                warnings = warnings.filter(**{name: wanted})
+        return paging.page(request, warnings, lambda rows: WarningSerializer(rows, many=True).data)
+
+
+class TimelineView(ApiView):
+    """Every change of its status, and every worker's turn at it."""
+
+    @described("executions_timeline", "Show the history", {200: TimelineSerializer})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        execution = find(request.user, execution_id)
+        parts = {
+            "changes": execution.history.select_related("by"),
+            "attempts": execution.attempts.all(),
+        }
+        return Response(TimelineSerializer(parts).data)
+
+
+class ChildrenView(ApiView):
+    """The executions that it has launched."""
+
+    def valid_query_parameters(self) -> list[str]:
+        return ExecutionFilter.valid_names(also=LIST_PARAMETERS)
+
+    @described(
+        "executions_children",
+        "List children",
+        {200: PAGE},
+        parameters=[*FILTERS, ORDERING, *PAGING],
+    )
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        parent = find(request.user, execution_id)
+        children = visible_to(request.user).filter(parent=parent)
+        return list_of(request, filtered(request, children))

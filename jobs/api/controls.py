@@ -1,0 +1,198 @@
+"""What people ask of an execution: stop, abort, pause, resume, activate."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs import control
+from jobs.api.base import ApiView, StrictSerializer, checked
+from jobs.api.execution_serializers import ExecutionSerializer
+from jobs.api.executions import find, represent
+from jobs.api.openapi import described
+from jobs.models import JobExecution
+from jobs.permissions import may
+from jobs.states import FINISHED, Event, Status, StopLevel, move
+
+LONGEST_GRACE_SECONDS = 86_400
+
+
+class ReasonSerializer(StrictSerializer):
+    reason = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=1000, help_text="For the history"
+    )
+
+
+class HowToStopSerializer(ReasonSerializer):
+    level = serializers.ChoiceField(
+        StopLevel.choices, default=StopLevel.GRACEFUL, help_text="How hard; it only ever rises"
+    )
+    grace_seconds = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=LONGEST_GRACE_SECONDS,
+        help_text="How long it may take before force is used; the default is the profile's",
+    )
+
+
+class NothingSerializer(StrictSerializer):
+    """No fields."""
+
+
+class LevelSerializer(serializers.Serializer):
+    level = serializers.ChoiceField(StopLevel.choices)
+    label = serializers.CharField()
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField()
+
+
+class StopPreviewSerializer(serializers.Serializer):
+    """What a stop would do."""
+
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why it is not allowed; empty when it is")
+    status = serializers.ChoiceField(Status.choices)
+    leads_to = serializers.ChoiceField(Status.choices, allow_null=True)
+    levels = LevelSerializer(many=True)
+    grace_seconds = serializers.FloatField()
+    processed = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    resumable = serializers.BooleanField()
+    text = serializers.CharField()
+
+
+STOPPED = {200: ExecutionSerializer, 202: ExecutionSerializer}
+
+
+class StopView(ApiView):
+    """Stop it gracefully, or as hard as `level` says."""
+
+    @described("executions_stop_preview", "Preview a stop", {200: StopPreviewSerializer})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        execution = find(request.user, execution_id)
+        return Response(StopPreviewSerializer(preview(request.user, execution)).data)
+
+    @described(
+        "executions_stop",
+        "Stop an execution",
+        STOPPED,
+        fails=(404, 409, 422),
+        request=HowToStopSerializer,
+        description="200: it has stopped, or a stop had been asked for before. 202: it runs, and "
+        "will stop at its next checkpoint. 409: it ended otherwise; `outcome` says how.",
+    )
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        return _stop(request, execution_id, **checked(request.data, HowToStopSerializer))
+
+
+class AbortView(ApiView):
+    """Stop it by force, at once."""
+
+    @described(
+        "executions_abort",
+        "Stop an execution by force",
+        STOPPED,
+        fails=(404, 409, 422),
+        request=ReasonSerializer,
+    )
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        body = checked(request.data, ReasonSerializer)
+        return _stop(request, execution_id, level=StopLevel.KILL, **body)
+
+
+def _stop(request: Request, execution_id: UUID, **how: Any) -> Response:
+    before = find(request.user, execution_id)
+    after = control.stop(before, by=request.user, **how)
+    known = before.status == Status.STOPPING or after.status in FINISHED
+    return Response(represent(request, execution_id), status=200 if known else 202)
+
+
+def preview(user: Any, execution: JobExecution) -> dict[str, Any]:
+    """What a stop of this execution would do, and how hard this person may stop it."""
+    answer = control.actions(user, execution)["stop"]
+    steps = list(execution.steps.all())
+    processed, totals = sum(step.processed for step in steps), [step.total for step in steps]
+    began = execution.started_at is not None
+    kept = f"Stopping is not a rollback: {processed:,} items are done and stay."
+    return {
+        **answer,
+        "status": execution.status,
+        "leads_to": move(Event.STOP, execution.status),
+        "levels": [_level(user, execution, level, answer) for level in StopLevel],
+        "grace_seconds": _grace(execution),
+        "processed": processed,
+        "total": sum(totals) if totals and None not in totals else None,
+        "resumable": began and any(step.cursor for step in steps),
+        "text": kept if began else "It has not begun: nothing needs to be undone.",
+    }
+
+
+def _level(
+    user: Any, execution: JobExecution, level: StopLevel, answer: dict[str, Any]
+) -> dict[str, Any]:
+    said = answer["reason"]
+    if execution.status == Status.STOPPING and level != StopLevel.GRACEFUL:
+        said = ""
+    if not said and level != StopLevel.GRACEFUL:
+        said = may(user, "abort", execution).reason
+    return {"level": level, "label": level.label, "allowed": not said, "reason": said}
+
+
+def _grace(execution: JobExecution) -> float:
+    profile = execution.profile
+    if profile and profile.stop_grace_seconds is not None:
+        return profile.stop_grace_seconds
+    return settings.JOBS_STOP_GRACE_SECONDS
+
+
+class PauseView(ApiView):
+    """Let it rest at its next checkpoint."""
+
+    @described(
+        "executions_pause",
+        "Pause an execution",
+        {200: ExecutionSerializer},
+        fails=(404, 409, 422),
+        request=ReasonSerializer,
+    )
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        body = checked(request.data, ReasonSerializer)
+        control.pause(find(request.user, execution_id), by=request.user, reason=body["reason"])
+        return Response(represent(request, execution_id))
+
+
+class ResumeView(ApiView):
+    """Let it go on from its last checkpoint."""
+
+    @described(
+        "executions_resume",
+        "Resume a paused execution",
+        {200: ExecutionSerializer},
+        fails=(404, 409, 422),
+        request=NothingSerializer,
+    )
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        checked(request.data, NothingSerializer)
+        control.resume(find(request.user, execution_id), by=request.user)
+        return Response(represent(request, execution_id))
+
+
+class ActivateView(ApiView):
+    """Queue what is deferred."""
+
+    @described(
+        "executions_activate",
+        "Activate a deferred execution",
+        {200: ExecutionSerializer},
+        fails=(404, 409, 422),
+        request=NothingSerializer,
+    )
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        checked(request.data, NothingSerializer)
+        control.activate(find(request.user, execution_id), by=request.user)
+        return Response(represent(request, execution_id))

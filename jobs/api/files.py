@@ -1,0 +1,188 @@
+"""Files: sending one for a launch, and fetching what an execution read or made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.core.files.base import File
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema_field
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs import control
+from jobs.api.base import ApiView, StrictSerializer, checked, matches
+from jobs.api.executions import IF_NONE_MATCH, find
+from jobs.api.openapi import described, header
+from jobs.api.problems import Problem
+from jobs.models import ExecutionFile
+from jobs.permissions import require
+
+BLOCK_BYTES = 64 * 1024
+RANGE = re.compile(r"^bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})$")
+BYTES = "application/octet-stream"
+
+
+class SentFileSerializer(StrictSerializer):
+    file = serializers.FileField(allow_empty_file=True, max_length=255)
+
+
+class UploadSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
+class FileSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    role = serializers.ChoiceField(ExecutionFile.Role.choices)
+    field = serializers.CharField(help_text="The parameter it was given for; empty if it was made")
+    name = serializers.CharField()
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+    def get_links(self, file: ExecutionFile) -> dict[str, str]:
+        path = reverse("api:execution-file", args=[file.execution_id, file.pk])
+        return {"download": self.context["request"].build_absolute_uri(path)}
+
+
+class UploadsView(ApiView):
+    """Files to be named in the parameters of a launch, by their ids."""
+
+    parser_classes = (MultiPartParser,)
+
+    @described(
+        "uploads_create",
+        "Send a file",
+        {201: UploadSerializer},
+        fails=(413, 415, 422),
+        request={"multipart/form-data": SentFileSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        require(request.user, "view_tracker")
+        file = checked(request.data, SentFileSerializer)["file"]
+        upload = control.upload(file, user=request.user)
+        return Response(UploadSerializer(upload).data, status=201)
+
+
+class FilesView(ApiView):
+    """The files that an execution was given, or made."""
+
+    @described("executions_files", "List files", {200: FileSerializer(many=True)})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        execution = find(request.user, execution_id)
+        require(request.user, "view_contents", execution)
+        files = FileSerializer(execution.files.all(), many=True, context={"request": request})
+        return Response(files.data)
+
+
+class FileView(ApiView):
+    """The content of a file, by its id or name."""
+
+    @described(
+        "executions_file",
+        "Download a file",
+        {
+            (200, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The whole file"),
+            (206, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The range that was asked for"),
+            304: None,
+        },
+        fails=(404, 416),
+        parameters=[header("Range", "`bytes=first-last`: one range of bytes"), IF_NONE_MATCH],
+    )
+    def get(self, request: Request, execution_id: UUID, file: str) -> HttpResponseBase:
+        execution = find(request.user, execution_id)
+        require(request.user, "download", execution)
+        return download(request, _find_file(execution.files.all(), file))
+
+
+def _find_file(files: Any, key: str) -> ExecutionFile:
+    """By id, else the newest of this name."""
+    by_id = files.filter(pk=int(key)).first() if key.isascii() and key.isdigit() else None
+    by_name = None if "\0" in key else files.filter(name=key).order_by("pk").last()
+    found = by_id or by_name
+    if found is None:
+        raise Http404(f"This execution has no file {key!r}.")
+    return found
+
+
+def download(request: Request, file: ExecutionFile) -> HttpResponseBase:
+    """The file as an attachment: whole, a range of it, or 304."""
+    etag = f'"{file.sha256}"'
+    if matches(request.headers.get("If-None-Match"), etag):
+        response: HttpResponseBase = HttpResponse(status=304)
+    else:
+        response = _content(request, file, etag)
+    disposition = content_disposition_header(as_attachment=True, filename=file.name)
+    response["ETag"] = etag
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Disposition"] = disposition or "attachment"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def _content(request: Request, file: ExecutionFile, etag: str) -> HttpResponseBase:
+    stored = _open(file)
+    size = stored.size
+    bounds = _bounds(request.headers.get("Range", ""), size)
+    if bounds is None or request.headers.get("If-Range", etag) != etag:
+        return FileResponse(stored, content_type=BYTES)
+    first, last = bounds
+    if first >= size:
+        stored.close()
+        return _outside(file, size)
+    stored.seek(first)
+    response = StreamingHttpResponse(_blocks(stored, last - first + 1), 206, content_type=BYTES)
+    response.headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    response.headers["Content-Length"] = str(last - first + 1)
+    return response
+
+
+def _outside(file: ExecutionFile, size: int) -> Response:
+    said = f"{file.name!r} has {size:,} bytes; the range begins behind them."
+    return Problem(
+        "range-not-satisfiable", 416, said, headers={"Content-Range": f"bytes */{size}"}
+    ).response()
+
+
+def _open(file: ExecutionFile) -> File:
+    try:
+        return file.file.storage.open(file.file.name, "rb")
+    except FileNotFoundError:
+        raise Http404(f"The content of {file.name!r} is no longer stored.") from None
+
+
+def _bounds(header: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of the range that is asked for, or None when the whole file is.
+
+    A header with several ranges, or one that makes no sense, is left aside as RFC 9110 allows.
+    """
+    asked = RANGE.match(header)
+    if not asked or not (asked["first"] or asked["last"]):
+        return None
+    if not asked["first"]:  # the last so many bytes
+        length = int(asked["last"])
+        return (max(0, size - length) if length else size), size - 1
+    first = int(asked["first"])
+    last = min(int(asked["last"] or size), size - 1)
+    return None if asked["last"] and int(asked["last"]) < first else (first, last)
+
+
+def _blocks(file: File, left: int) -> Iterator[bytes]:
+    with file:
+        while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
+            left -= len(block)
+            yield block

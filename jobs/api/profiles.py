@@ -1,0 +1,352 @@
+"""Profiles: jobs with saved parameters, and what a launch of them needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, Group
+from django.core.exceptions import ValidationError as InvalidProfile
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.http import Http404
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs import control
+from jobs.api import paging
+from jobs.api.base import ApiView, StrictSerializer, checked, etag_of, matches, tagged
+from jobs.api.execution_serializers import ActionSerializer
+from jobs.api.executions import IF_NONE_MATCH
+from jobs.api.openapi import PAGING, described, header, paged
+from jobs.api.parameter_schema import schema_of
+from jobs.api.problems import PreconditionFailed
+from jobs.definition import REGISTRY, TYPES
+from jobs.models import JobExecution, JobProfile, ProfileGrant
+from jobs.models.profile import CODE
+from jobs.permissions import may, require, visible_profiles
+from jobs.states import Status
+
+SMALL_INTEGER = 32_767
+LONGEST_SECONDS = 2_147_483_647
+USUAL_OF = 20  # so many of the last completed executions say what is usual
+
+
+class GrantSerializer(StrictSerializer):
+    group = serializers.CharField(max_length=150, help_text="Name of the group")
+    view = serializers.BooleanField(default=True)
+    launch = serializers.BooleanField(default=False)
+    edit = serializers.BooleanField(default=False)
+
+
+class ProfileChangeSerializer(StrictSerializer):
+    """What can be changed of a profile."""
+
+    label = serializers.CharField(max_length=200)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    parameters = serializers.DictField(required=False)
+    locked = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Parameters that a launch cannot change",
+    )
+    queue = serializers.RegexField(
+        r"^[\w.-]*$", required=False, allow_blank=True, max_length=50, help_text="Empty: the job's"
+    )
+    priority = serializers.IntegerField(
+        required=False, min_value=-SMALL_INTEGER, max_value=SMALL_INTEGER
+    )
+    timeout_seconds = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=LONGEST_SECONDS
+    )
+    stop_grace_seconds = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=LONGEST_SECONDS
+    )
+    enabled = serializers.BooleanField(required=False)
+    sensitive = serializers.BooleanField(
+        required=False, help_text="Log, warnings and files only for owners and granted groups"
+    )
+    grants = GrantSerializer(many=True, required=False, help_text="Empty: open to every role")
+
+
+class NewProfileSerializer(ProfileChangeSerializer):
+    code = serializers.CharField(max_length=100, validators=[CODE])
+    job = serializers.CharField(max_length=100)
+
+    def validate_code(self, code: str) -> str:
+        if JobProfile.objects.filter(code=code).exists():
+            raise serializers.ValidationError(_taken(code), code="unique")
+        return code
+
+    def validate_job(self, name: str) -> str:
+        if name not in REGISTRY:
+            there = ", ".join(sorted(REGISTRY))
+            raise serializers.ValidationError(f"There is no job {name!r}; there are: {there}.")
+        return name
+
+
+class ProfileSummarySerializer(serializers.Serializer):
+    """One row of a list."""
+
+    code = serializers.CharField()
+    label = serializers.CharField()
+    type = serializers.ChoiceField(TYPES)
+    job = serializers.CharField()
+    enabled = serializers.BooleanField()
+    version = serializers.IntegerField()
+    actions = serializers.SerializerMethodField()
+    links = serializers.SerializerMethodField()
+
+    ACTIONS: tuple[str, ...] = ("launch",)
+
+    @extend_schema_field(
+        {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Action"}}
+    )
+    def get_actions(self, profile: JobProfile) -> dict[str, Any]:
+        user = self.context["request"].user
+        answers = {action: may(user, action, profile) for action in self.ACTIONS}
+        return {
+            action: ActionSerializer({"allowed": bool(found), "reason": found.reason}).data
+            for action, found in answers.items()
+        }
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+    def get_links(self, profile: JobProfile) -> dict[str, str]:
+        absolute = self.context["request"].build_absolute_uri
+        routes = {"self": "profile", "launch": "profile-launch", "needs": "profile-needs"}
+        links = {
+            word: absolute(reverse(f"api:{route}", args=[profile.code]))
+            for word, route in routes.items()
+        }
+        executions = f"{reverse('api:executions')}?profile={profile.code}"
+        page = absolute(profile.get_absolute_url())
+        return links | {"executions": absolute(executions), "page": page}
+
+
+class ProfileSerializer(ProfileSummarySerializer):
+    """Everything about one profile."""
+
+    description = serializers.CharField()
+    parameters = serializers.DictField()
+    locked = serializers.ListField(child=serializers.CharField())
+    queue = serializers.CharField()
+    priority = serializers.IntegerField()
+    timeout_seconds = serializers.IntegerField(allow_null=True)
+    stop_grace_seconds = serializers.IntegerField(allow_null=True)
+    sensitive = serializers.BooleanField()
+    grants = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    ACTIONS = ("launch", "edit", "delete")
+
+    @extend_schema_field(GrantSerializer(many=True))
+    def get_grants(self, profile: JobProfile) -> list[dict[str, Any]]:
+        grants = profile.grants.order_by("group__name")
+        return list(grants.values("view", "launch", "edit", group=F("group__name")))
+
+
+class UsualSerializer(serializers.Serializer):
+    """The medians of its last completed executions."""
+
+    executions = serializers.IntegerField(help_text="How many say so")
+    running_seconds = serializers.FloatField()
+    waiting_seconds = serializers.FloatField()
+    items = serializers.IntegerField()
+
+
+class NeedsSerializer(serializers.Serializer):
+    """What a launch needs, and whether this person may make it."""
+
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField()
+    enabled = serializers.BooleanField()
+    parameters = serializers.DictField(help_text="The saved ones")
+    locked = serializers.ListField(child=serializers.CharField())
+    schema = serializers.DictField(help_text="JSON Schema 2020-12 of `parameters`")
+    queue = serializers.CharField()
+    queued = serializers.IntegerField(help_text="Executions that wait in the queue now")
+    usual = UsualSerializer(allow_null=True)
+
+
+def find_profile(user: AbstractBaseUser, code: str) -> JobProfile:
+    """The profile; Http404 unless `user` may see it."""
+    found = visible_profiles(user).filter(code=code).first()
+    if found is None:
+        raise Http404(f"There is no profile {code!r} that you may see.")
+    return found
+
+
+class ProfilesView(ApiView):
+    """The profiles that one may see."""
+
+    query_parameters = (*paging.PARAMETERS, "job")
+
+    @described(
+        "profiles_list",
+        "List profiles",
+        {200: paged(ProfileSummarySerializer)},
+        fails=(),
+        parameters=PAGING,
+    )
+    def get(self, request: Request) -> Response:
+        require(request.user, "view_tracker")
+        profiles = visible_profiles(request.user).prefetch_related("grants")
+        context = {"request": request}
+        return paging.page(
+            request,
+            profiles,
+            lambda rows: ProfileSummarySerializer(rows, many=True, context=context).data,
+        )
+
+    @described(
+        "profiles_create",
+        "Make a profile",
+        {201: ProfileSerializer},
+        fails=(422,),
+        request=NewProfileSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        require(request.user, "add_jobprofile")
+        body = checked(request.data, NewProfileSerializer)
+        require(request.user, "add_profile", REGISTRY[body["job"]])
+        profile = JobProfile(code=body.pop("code"), job=body.pop("job"))
+        _save(profile, body)
+        headers = {"Location": request.build_absolute_uri(_address(profile))}
+        return Response(_represent(request, profile), status=201, headers=headers)
+
+
+class ProfileView(ApiView):
+    """One profile."""
+
+    @described(
+        "profiles_get",
+        "Show a profile",
+        {200: ProfileSerializer, 304: None},
+        parameters=[IF_NONE_MATCH],
+    )
+    def get(self, request: Request, code: str) -> Response:
+        return tagged(request, _represent(request, find_profile(request.user, code)))
+
+    @described(
+        "profiles_update",
+        "Change a profile",
+        {200: ProfileSerializer},
+        fails=(404, 412, 422, 428),
+        request=ProfileChangeSerializer,
+        parameters=[header("If-Match", "The ETag of what you have read", required=True)],
+    )
+    def patch(self, request: Request, code: str) -> Response:
+        require(request.user, "edit", find_profile(request.user, code))
+        body = checked(request.data, ProfileChangeSerializer, partial=True)
+        with transaction.atomic():
+            profile = JobProfile.objects.select_for_update(no_key=True).get(code=code)
+            _refuse_unless_read(request, profile)
+            _save(profile, body)
+        return tagged(request, _represent(request, profile))
+
+    @described(
+        "profiles_delete",
+        "Delete a profile; its executions stay",
+        {204: None},
+        fails=(404, 409),
+    )
+    def delete(self, request: Request, code: str) -> Response:
+        control.delete_profile(find_profile(request.user, code), by=request.user)
+        return Response(status=204)
+
+
+class ProfileNeedsView(ApiView):
+    """What a launch of this profile needs."""
+
+    @described("profiles_needs", "Show what a launch needs", {200: NeedsSerializer})
+    def get(self, request: Request, code: str) -> Response:
+        profile = find_profile(request.user, code)
+        decision = may(request.user, "launch", profile)
+        said = decision.reason or ("" if profile.enabled else "The profile is disabled.")
+        job = profile.definition
+        queue = profile.effective_queue() if job else profile.queue
+        needs = {
+            "allowed": not said,
+            "reason": said,
+            "enabled": profile.enabled,
+            "parameters": profile.parameters,
+            "locked": profile.locked,
+            "schema": schema_of(job, saved=profile.parameters) if job else {},
+            "queue": queue,
+            "queued": JobExecution.objects.filter(status=Status.QUEUED, queue=queue).count(),
+            "usual": _usual(profile),
+        }
+        return Response(NeedsSerializer(needs).data)
+
+
+def _usual(profile: JobProfile) -> dict[str, Any] | None:
+    completed = profile.executions.filter(status=Status.COMPLETED).prefetch_related("steps")
+    last = list(completed.order_by("-pk")[:USUAL_OF])
+    if not last:
+        return None
+    return {
+        "executions": len(last),
+        "running_seconds": _median([one.running_time.total_seconds() for one in last]),
+        "waiting_seconds": _median(
+            [(one.started_at - one.created_at).total_seconds() for one in last]
+        ),
+        "items": int(_median([sum(s.processed for s in one.steps.all()) for one in last])),
+    }
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _address(profile: JobProfile) -> str:
+    return reverse("api:profile", args=[profile.code])
+
+
+def _represent(request: Request, profile: JobProfile) -> dict[str, Any]:
+    return ProfileSerializer(profile, context={"request": request}).data
+
+
+def _refuse_unless_read(request: Request, profile: JobProfile) -> None:
+    """A change is made to what the client has seen, never on top of somebody else's."""
+    if "If-Match" not in request.headers:
+        said = "Send the profile's ETag in the header If-Match, so that no change is overwritten."
+        raise PreconditionFailed(said, 428)
+    if not matches(request.headers["If-Match"], etag_of(_represent(request, profile))):
+        raise PreconditionFailed("The profile has been changed since you read it. Read it again.")
+
+
+def _save(profile: JobProfile, body: dict[str, Any]) -> None:
+    """Write the given fields and grants, after checking the parameters with the job's form."""
+    grants = body.pop("grants", None)
+    for name, value in body.items():
+        setattr(profile, name, value)
+    try:
+        control.check_profile(profile)
+        with transaction.atomic():
+            profile.save()
+            if grants is not None:
+                _write_grants(profile, grants)
+    except InvalidProfile as error:
+        raise serializers.ValidationError(error.message_dict) from error
+    except IntegrityError as error:
+        raise serializers.ValidationError({"code": [_taken(profile.code)]}) from error
+
+
+def _write_grants(profile: JobProfile, grants: list[dict[str, Any]]) -> None:
+    groups = Group.objects.in_bulk([grant["group"] for grant in grants], field_name="name")
+    missing = sorted({grant["group"] for grant in grants} - set(groups))
+    if missing or len(groups) < len(grants):
+        said = f"There is no group {missing[0]!r}." if missing else "A group is named twice."
+        raise serializers.ValidationError({"grants": [said]})
+    profile.grants.all().delete()
+    ProfileGrant.objects.bulk_create(
+        ProfileGrant(profile=profile, **grant | {"group": groups[grant["group"]]})
+        for grant in grants
+    )
+
+
+def _taken(code: str) -> str:
+    return f"There is a profile {code!r} already."

@@ -1,0 +1,58 @@
+"""Addresses of the API, below /api/v1/."""
+
+from django.urls import path
+
+from jobs.api import (
+    contents,
+    controls,
+    definitions,
+    executions,
+    files,
+    launches,
+    logs,
+    openapi,
+    profiles,
+    tokens,
+)
+from jobs.api.base import NothingHereView
+
+app_name = "api"
+
+EXECUTION = "executions/<uuid:execution_id>/"
+
+urlpatterns = [
+    path("openapi.json", openapi.SchemaView.as_view(), name="openapi"),
+    path("docs/", openapi.DocsView.as_view(), name="docs"),
+    path("tokens/", tokens.TokensView.as_view(), name="tokens"),
+    path("tokens/<slug:token>/", tokens.OneTokenView.as_view(), name="token"),
+    path("jobs/", definitions.JobsView.as_view(), name="jobs"),
+    path("jobs/<str:name>/", definitions.JobView.as_view(), name="job"),
+    path("jobs/<str:name>/schema/", definitions.JobSchemaView.as_view(), name="job-schema"),
+    path("jobs/<str:name>/source/", definitions.JobSourceView.as_view(), name="job-source"),
+    path("jobs/<str:name>/executions/", launches.JobLaunchView.as_view(), name="job-launch"),
+    path("profiles/", profiles.ProfilesView.as_view(), name="profiles"),
+    path("profiles/<slug:code>/", profiles.ProfileView.as_view(), name="profile"),
+    path("profiles/<slug:code>/launch/", profiles.ProfileNeedsView.as_view(), name="profile-needs"),
+    path(
+        "profiles/<slug:code>/executions/",
+        launches.ProfileLaunchView.as_view(),
+        name="profile-launch",
+    ),
+    path("uploads/", files.UploadsView.as_view(), name="uploads"),
+    path("executions/", executions.ExecutionsView.as_view(), name="executions"),
+    path(EXECUTION, executions.ExecutionView.as_view(), name="execution"),
+    path(f"{EXECUTION}wait/", executions.WaitView.as_view(), name="execution-wait"),
+    path(f"{EXECUTION}steps/", contents.StepsView.as_view(), name="execution-steps"),
+    path(f"{EXECUTION}warnings/", contents.WarningsView.as_view(), name="execution-warnings"),
+    path(f"{EXECUTION}files/", files.FilesView.as_view(), name="execution-files"),
+    path(f"{EXECUTION}files/<str:file>/", files.FileView.as_view(), name="execution-file"),
+    path(f"{EXECUTION}log/", logs.LogView.as_view(), name="execution-log"),
+    path(f"{EXECUTION}timeline/", contents.TimelineView.as_view(), name="execution-timeline"),
+    path(f"{EXECUTION}children/", contents.ChildrenView.as_view(), name="execution-children"),
+    path(f"{EXECUTION}stop/", controls.StopView.as_view(), name="execution-stop"),
+    path(f"{EXECUTION}abort/", controls.AbortView.as_view(), name="execution-abort"),
+    path(f"{EXECUTION}pause/", controls.PauseView.as_view(), name="execution-pause"),
+    path(f"{EXECUTION}resume/", controls.ResumeView.as_view(), name="execution-resume"),
+    path(f"{EXECUTION}activate/", controls.ActivateView.as_view(), name="execution-activate"),
+    path("<path:rest>", NothingHereView.as_view(), name="nothing"),
+]
