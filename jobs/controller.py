@@ -106,3 +106,8 @@ def dispatch_all() -> None:
     for queue in queues.values_list("queue", flat=True).distinct():
         redispatch_if_empty(queue)
         dispatch(queue)
+
+
+def run() -> None:
+    """Be a controller until SIGTERM or SIGINT."""
+    Controller().run()

@@ -85,15 +85,22 @@ def redispatch_if_empty(queue: str) -> int:
         unclaimed = [pk for (pk,) in cursor.fetchall()]
     if not unclaimed:
         return 0
-    try:
-        depth = _broker().default_channel.queue_declare(queue, passive=True).message_count
-    except (OperationalError, OSError, *_broker().connection_errors):
-        _drop_broker()
-        return 0
-    if depth:
+    if _depth(queue) != 0:
         return 0
     _forget(unclaimed)
     return len(unclaimed)
+
+
+def _depth(queue: str) -> int | None:
+    """How many messages the broker has in a queue, or None when it does not say."""
+    broker = _broker()
+    try:
+        return broker.default_channel.queue_declare(queue, passive=True).message_count
+    except broker.channel_errors:
+        return 0  # Redis has no empty queues
+    except (OperationalError, OSError, *broker.connection_errors):
+        _drop_broker()
+        return None
 
 
 def _choose(queue: str) -> list[tuple]:

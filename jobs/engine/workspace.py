@@ -7,8 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, BinaryIO
+from uuid import UUID
 
 import psycopg
 from django.core.files.base import File
@@ -25,6 +27,11 @@ class Workspace:
     def __init__(self, execution: JobExecution):
         self._execution = execution
         self._made: list[ExecutionFile] = []
+
+    @property
+    def execution_id(self) -> UUID:
+        """The id of the execution: with a cursor, an idempotency key for calls to others."""
+        return self._execution.pk
 
     def open(self, field: str = "file") -> BinaryIO:
         """The file given for a file parameter, at its beginning, seekable."""
@@ -46,12 +53,13 @@ class Workspace:
         no trace of it in the tables. A file of the same name is replaced.
         """
         made = ExecutionFile(execution=self._execution, role=role, name=name)
-        with NamedTemporaryFile(prefix="millrace-", delete_on_close=False) as target:
-            hashing = _Hashing(target)
-            yield hashing
-            target.flush()
+        with TemporaryDirectory(prefix="millrace-") as folder:
+            path = Path(folder, "file")
+            with path.open("wb") as target:
+                hashing = _Hashing(target)
+                yield hashing
             made.size, made.sha256 = hashing.size, hashing.digest.hexdigest()
-            made.file.save(name, _Finished(target.name), save=False)
+            made.file.save(name, _Finished(path), save=False)
         self._made.append(made)
 
     def log(self, sentence: str) -> None:
@@ -79,9 +87,9 @@ class Workspace:
 class _Finished(File):
     """A file on this machine's disk that a local storage may move instead of copying."""
 
-    def __init__(self, path: str):
-        super().__init__(open(path, "rb"))  # noqa: SIM115 (the storage closes it)
-        self._path = path
+    def __init__(self, path: Path):
+        super().__init__(path.open("rb"))
+        self._path = str(path)
 
     def temporary_file_path(self) -> str:
         return self._path

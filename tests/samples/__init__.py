@@ -1,0 +1,1 @@
+"""An app of jobs that misbehave on purpose, for the tests of the engine."""
