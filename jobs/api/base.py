@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import ParseError
@@ -82,6 +83,7 @@ class ApiView(APIView):
         response = super().finalize_response(*args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        patch_vary_headers(response, ("Authorization", "Cookie"))
         return response
 
 

@@ -77,10 +77,10 @@ class LaunchView(ApiView):
 
     parser_classes = (StrictJSONParser, MultiPartParser)
 
-    def launch(self, request: Request, job: type[Job], **target: Any) -> Response:
+    def launch(self, request: Request, definition: type[Job], **target: Any) -> Response:
         """Launch with the body of the request; 201 also for a replay of the same request."""
         key = _idempotency_key(request)
-        with _sent_files(request, job) as sent:
+        with _sent_files(request, definition) as sent:
             body = _body(request, sent)
             execution = control.launch(
                 **target, **body, user=request.user, idempotency_key=key, trigger="api"

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, Group
 from django.core.exceptions import ValidationError as InvalidProfile
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
@@ -20,10 +19,10 @@ from jobs.api import paging
 from jobs.api.base import ApiView, StrictSerializer, checked, etag_of, matches, tagged
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.executions import IF_NONE_MATCH
-from jobs.api.openapi import PAGING, described, header, paged
+from jobs.api.openapi import PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
 from jobs.api.problems import PreconditionFailed
-from jobs.definition import REGISTRY, TYPES
+from jobs.definition import REGISTRY, TYPES, find
 from jobs.models import JobExecution, JobProfile, ProfileGrant
 from jobs.models.profile import CODE
 from jobs.permissions import may, require, visible_profiles
@@ -39,6 +38,13 @@ class GrantSerializer(StrictSerializer):
     view = serializers.BooleanField(default=True)
     launch = serializers.BooleanField(default=False)
     edit = serializers.BooleanField(default=False)
+
+
+class ShownGrantSerializer(serializers.Serializer):
+    group = serializers.CharField(source="group.name")
+    view = serializers.BooleanField()
+    launch = serializers.BooleanField()
+    edit = serializers.BooleanField()
 
 
 class ProfileChangeSerializer(StrictSerializer):
@@ -142,10 +148,10 @@ class ProfileSerializer(ProfileSummarySerializer):
 
     ACTIONS = ("launch", "edit", "delete")
 
-    @extend_schema_field(GrantSerializer(many=True))
-    def get_grants(self, profile: JobProfile) -> list[dict[str, Any]]:
-        grants = profile.grants.order_by("group__name")
-        return list(grants.values("view", "launch", "edit", group=F("group__name")))
+    @extend_schema_field(ShownGrantSerializer(many=True))
+    def get_grants(self, profile: JobProfile) -> Any:
+        grants = profile.grants.select_related("group").order_by("group__name")
+        return ShownGrantSerializer(grants, many=True).data
 
 
 class UsualSerializer(serializers.Serializer):
@@ -189,11 +195,13 @@ class ProfilesView(ApiView):
         "List profiles",
         {200: paged(ProfileSummarySerializer)},
         fails=(),
-        parameters=PAGING,
+        parameters=[query("job", "Only profiles of this job"), *PAGING],
     )
     def get(self, request: Request) -> Response:
         require(request.user, "view_tracker")
         profiles = visible_profiles(request.user).prefetch_related("grants")
+        if job := request.query_params.get("job"):
+            profiles = profiles.filter(job=job)
         context = {"request": request}
         return paging.page(
             request,
@@ -325,6 +333,7 @@ def _save(profile: JobProfile, body: dict[str, Any]) -> None:
         setattr(profile, name, value)
     try:
         control.check_profile(profile)
+        _refuse_unknown_locks(profile)
         with transaction.atomic():
             profile.save()
             if grants is not None:
@@ -333,6 +342,15 @@ def _save(profile: JobProfile, body: dict[str, Any]) -> None:
         raise serializers.ValidationError(error.message_dict) from error
     except IntegrityError as error:
         raise serializers.ValidationError({"code": [_taken(profile.code)]}) from error
+
+
+def _refuse_unknown_locks(profile: JobProfile) -> None:
+    names = list(find(profile.job).Parameters.base_fields)
+    unknown = [name for name in profile.locked if name not in names]
+    if unknown:
+        there = ", ".join(names) or "none"
+        said = f"There is no parameter {unknown[0]!r} to lock; there are: {there}."
+        raise serializers.ValidationError({"locked": [said]})
 
 
 def _write_grants(profile: JobProfile, grants: list[dict[str, Any]]) -> None:
