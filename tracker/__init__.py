@@ -1,0 +1,1 @@
+"""The pages: dashboard, Process Tracker, executions, profiles."""

@@ -1,0 +1,41 @@
+"""The door of every page: who is not signed in goes to the login, what is denied says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRefresh
+
+from jobs.permissions import Denied
+from tracker import errors
+
+View = Callable[..., HttpResponse]
+
+
+def signed_in(view: View) -> View:
+    """Let only people in, and answer Denied with 404 or, where they may know of it, with 403."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _to_login(request)
+        try:
+            return view(request, *args, **kwargs)
+        except Denied as denied:
+            if not denied.decision.visible:
+                raise Http404 from denied
+            return errors.forbidden(request, denied)
+
+    return never_cache(checked)
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    """A fragment cannot show the login: the browser loads its page anew and is sent there."""
+    if request.htmx:
+        return HttpResponseClientRefresh()
+    return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")

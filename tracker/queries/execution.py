@@ -1,0 +1,222 @@
+"""One execution's page: its header, its buttons, its tabs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.urls import reverse
+from django.utils import timezone
+
+from jobs import control
+from jobs.models import ExecutionFile, JobExecution
+from jobs.permissions import Decision, may
+from jobs.states import FINISHED, HELD, Status
+from jobs.waiting import waiting
+from tracker.queries import words
+from tracker.queries.look import digest
+from tracker.queries.rows import TYPE_ICONS, Segment, badge, progress, segments
+
+TABS = {
+    "summary": "Summary",
+    "warnings": "Warnings",
+    "log": "Log",
+    "debug": "Debug log",
+    "files": "Files",
+    "parameters": "Parameters",
+    "timeline": "Timeline",
+}
+LIVE_TABS = {"summary", "files", "timeline"}  # redrawn with the header while the job is alive
+RESTING = {Status.PAUSED, Status.DEFERRED}
+
+BUTTONS = {
+    "activate": ("Activate", "play", ""),
+    "pause": ("Pause", "pause", ""),
+    "resume": ("Resume", "play", "primary"),
+    "stop": ("Stop", "stop", "danger"),
+    "abort": ("Abort", "bolt", ""),
+}
+OFFERED = {
+    Status.DEFERRED: ("activate", "stop"),
+    Status.QUEUED: ("pause", "stop"),
+    Status.RUNNING: ("pause", "stop", "abort"),
+    Status.JOINING: ("stop", "abort"),
+    Status.PAUSING: ("resume", "stop", "abort"),
+    Status.PAUSED: ("resume", "stop"),
+    Status.STOPPING: ("abort",),
+}
+TRIGGERS = {"web": "A page", "api": "REST", "cli": "Command line", "schedule": "A schedule"}
+
+
+def token(status: str, version: int) -> str:
+    """What a reader of the page has seen; a wait's reason may change without the row."""
+    moment = int(timezone.now().timestamp() / 5) if status == Status.QUEUED else 0
+    return digest(version, moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    name: str
+    label: str
+    count: int | None
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something that can be asked for in this status; with a `reason` it is refused."""
+
+    action: str
+    label: str
+    icon: str
+    tone: str
+    address: str
+    reason: str
+
+    @property
+    def asks_first(self) -> bool:
+        return self.action in {"stop", "abort"}
+
+
+class ExecutionPage:
+    """An execution as `user` may see it."""
+
+    def __init__(self, user: AbstractBaseUser, execution: JobExecution, tab: str):
+        self.user, self.execution, self.tab = user, execution, tab
+        self.token = token(execution.status, execution.version)
+        self.badge = badge(execution)
+        self.icon = TYPE_ICONS.get(execution.type, "cube")
+
+    @property
+    def is_alive(self) -> bool:
+        return self.execution.is_live and self.execution.status not in RESTING
+
+    @property
+    def is_held(self) -> bool:
+        return self.execution.status in HELD
+
+    @property
+    def tab_is_live(self) -> bool:
+        return self.tab in LIVE_TABS
+
+    @property
+    def tab_template(self) -> str:
+        return f"tracker/execution/{'log' if self.tab == 'debug' else self.tab}.html"
+
+    @property
+    def live_address(self) -> str:
+        return f"?tab={self.tab}&since={self.token}"
+
+    @property
+    def tabs(self) -> list[Tab]:
+        counts = {"warnings": self.execution.warnings_count, "files": len(self.files)}
+        hidden = set() if may(self.user, "view_debug_log", self.execution) else {"debug"}
+        return [
+            Tab(name, label, counts.get(name), name == self.tab)
+            for name, label in TABS.items()
+            if name not in hidden
+        ]
+
+    @cached_property
+    def files(self) -> list[ExecutionFile]:
+        return list(self.execution.files.all())
+
+    @cached_property
+    def contents(self) -> Decision:
+        """Whether console and warnings may be read."""
+        return may(self.user, "view_contents", self.execution)
+
+    @cached_property
+    def download(self) -> Decision:
+        return may(self.user, "download", self.execution)
+
+    @property
+    def segments(self) -> list[Segment]:
+        return segments(self.execution)
+
+    @property
+    def progress(self) -> str:
+        return progress(self.execution)
+
+    @cached_property
+    def sentence(self) -> str:
+        """Why it is as it is: the wait, the error, the stop's receipt, or what came of it."""
+        execution = self.execution
+        if why := waiting(execution):
+            return why.text
+        if execution.error:
+            return execution.error
+        if receipt := control.receipt(execution):
+            return receipt["text"]
+        return execution.reason or self._so_far()
+
+    def _so_far(self) -> str:
+        if self.execution.is_stalled:
+            limit = words.duration(settings.JOBS_STALLED_SECONDS)
+            return f"It is alive, but has made no progress for more than {limit}."
+        if self.execution.outcome == "warned":
+            count = self.execution.warnings_count
+            return f"Done, with {count:,} {'warning' if count == 1 else 'warnings'}."
+        return ""
+
+    @property
+    def force_in(self) -> int | None:
+        """Seconds until a stopping job is ended by force."""
+        deadline = self.execution.stop_deadline_at
+        if self.execution.status != Status.STOPPING or deadline is None:
+            return None
+        return max(0, int((deadline - timezone.now()).total_seconds()))
+
+    @property
+    def announcement(self) -> str:
+        """Read out by screen readers when it appears: the end of the job."""
+        if self.execution.status not in FINISHED:
+            return ""
+        return f"{self.execution.name}: {self.badge.word}. {self.sentence}"
+
+    @property
+    def buttons(self) -> list[Button]:
+        """What can be asked for in this status, or why this person may not."""
+        answers = control.actions(self.user, self.execution)
+        return [
+            self._button(action, answers[action])
+            for action in OFFERED.get(Status(self.execution.status), ())
+        ]
+
+    def _button(self, action: str, answer: dict[str, Any]) -> Button:
+        label, icon, tone = BUTTONS[action]
+        if action == "abort":
+            address = reverse("tracker:stop", args=[self.execution.pk]) + "?level=kill"
+            label = "Force now" if self.execution.status == Status.STOPPING else label
+        else:
+            address = reverse(f"tracker:{action}", args=[self.execution.pk])
+        return Button(action, label, icon, tone, address, answer["reason"])
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is worth knowing at a glance, without what is empty."""
+        execution = self.execution
+        version = f"version {execution.profile_version}" if execution.profile_version else ""
+        facts = [
+            ("Started by", execution.user.get_username() if execution.user else "the platform"),
+            ("Trigger", TRIGGERS.get(execution.trigger, execution.trigger)),
+            ("Attempt", str(execution.attempt or "")),
+            ("Node", f"{execution.node}:{execution.pid}" if execution.pid else execution.node),
+            ("Queue", execution.queue),
+            ("Job", f"{execution.job} {execution.job_version}"),
+            ("Profile", version),
+            ("Note", execution.note),
+        ]
+        return [(label, value) for label, value in facts if value]
+
+    @property
+    def seconds(self) -> float | None:
+        spent = self.execution.running_time
+        return spent.total_seconds() if spent else None
+
+    @property
+    def duration(self) -> str:
+        return words.duration(self.execution.running_time)

@@ -1,0 +1,38 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.utils import timezone
+
+
+def duration(span: dt.timedelta | float | None) -> str:
+    """`8 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`; nothing for None."""
+    if span is None:
+        return ""
+    seconds = int(span.total_seconds() if isinstance(span, dt.timedelta) else span)
+    if seconds < 60:
+        return f"{max(seconds, 0)} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    if seconds < 86_400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
+
+
+def about(seconds: float) -> str:
+    """A time that is only guessed, coarsely: `less than a minute`, `about 5 min`."""
+    if seconds < 50:
+        return "less than a minute"
+    if seconds < 5400:
+        return f"about {round(seconds / 60) or 1} min"
+    return f"about {round(seconds / 3600)} h"
+
+
+def items(count: int) -> str:
+    return f"{count:,} item" if count == 1 else f"{count:,} items"
+
+
+def start_of_today() -> dt.datetime:
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)

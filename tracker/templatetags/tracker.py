@@ -1,0 +1,47 @@
+"""What the templates need beyond Django's own: times, icons by name, the menu's present entry."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, *, size: int = 16) -> str:
+    """An icon that says nothing a word beside it does not say."""
+    return heroicon_mini(name, size=size, aria_hidden="true")
+
+
+@register.simple_tag
+def big_icon(name: str, *, size: int = 22) -> str:
+    return heroicon_outline(name, size=size, aria_hidden="true")
+
+
+@register.filter
+def moment(at: dt.datetime | None) -> SafeString | str:
+    """A time, as UTC until the page's script turns it into the reader's own."""
+    if at is None:
+        return "—"
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        f"{date_format(local, 'j F Y, H:i:s')} {local.tzname()}",
+        date_format(local, "j M H:i"),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, *names: str) -> str:
+    """`aria-current` on the menu's entry for the page that is shown."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    found = match and match.namespace == "tracker" and match.url_name in names
+    return SafeString('aria-current="page"') if found else ""

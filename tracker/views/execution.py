@@ -1,0 +1,136 @@
+"""One execution: its page with tabs, its files, its log."""
+
+from typing import Any
+
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from jobs.models import ConsoleText, JobExecution
+from jobs.permissions import require, visible_to
+from tracker import live
+from tracker.access import signed_in
+from tracker.queries import tabs
+from tracker.queries.console import Console
+from tracker.queries.execution import TABS, ExecutionPage, token
+from tracker.queries.warnings import Warnings
+
+STREAM_RIGHTS = {
+    ConsoleText.Stream.CONSOLE: "view_contents",
+    ConsoleText.Stream.DEBUG: "view_debug_log",
+}
+
+
+def find(request: HttpRequest, pk: Any) -> JobExecution:
+    """The execution, if this person may see it; otherwise there is none."""
+    found = visible_to(request.user).select_related("user", "profile", "stop_requested_by")
+    return get_object_or_404(found.prefetch_related("steps"), pk=pk)
+
+
+@signed_in
+@require_safe
+def execution(request: HttpRequest, pk: Any) -> HttpResponse:
+    tab = request.GET.get("tab", "summary")
+    if tab not in TABS:
+        raise Http404
+    if "since" in request.GET:
+        seen = get_object_or_404(visible_to(request.user).values("status", "version"), pk=pk)
+        if live.is_unchanged(request, token(**seen)):
+            return HttpResponse(status=204)
+    page = ExecutionPage(request.user, find(request, pk), tab)
+    context = {"page": page, "execution": page.execution, **TAB_CONTEXTS[tab](page, request)}
+    return live.show(request, "tracker/execution.html", context)
+
+
+def _summary(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    tail = Console(page.execution).tail() if page.contents else None
+    return {"summary": tabs.Summary(page.execution), "tail": tail}
+
+
+def _warnings(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    require(request.user, "view_contents", page.execution)
+    return {"warnings": Warnings(page.execution, request.GET)}
+
+
+def _log(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    stream = "debug" if page.tab == "debug" else "console"
+    require(request.user, STREAM_RIGHTS[stream], page.execution)
+    return {"stream": stream, "piece": Console(page.execution, stream).tail()}
+
+
+def _files(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    return {"files": page.files}
+
+
+def _parameters(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    return {"parameters": tabs.parameters(page.execution)}
+
+
+def _timeline(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+    return {"history": tabs.history(page.execution), "turns": tabs.turns(page.execution)}
+
+
+TAB_CONTEXTS = {
+    "summary": _summary,
+    "warnings": _warnings,
+    "log": _log,
+    "debug": _log,
+    "files": _files,
+    "parameters": _parameters,
+    "timeline": _timeline,
+}
+
+
+@signed_in
+@require_safe
+def log(request: HttpRequest, pk: Any) -> HttpResponse:
+    """A piece of the log as JSON, from `offset` on: what a page appends while it is open."""
+    found, stream = _stream(request, pk)
+    offset = request.GET.get("offset", "0")
+    if not offset.isdecimal() or len(offset) > 18:
+        raise Http404
+    piece = Console(found, stream).read(int(offset))
+    return JsonResponse({name: getattr(piece, name) for name in piece.__slots__})
+
+
+@signed_in
+@require_safe
+def log_file(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The whole log as a download."""
+    found, stream = _stream(request, pk)
+    text = Console(found, stream).stream_text()
+    response = StreamingHttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{stream}-{found.pk}.txt"'
+    return response
+
+
+def _stream(request: HttpRequest, pk: Any) -> tuple[JobExecution, str]:
+    """The execution and the stream that is asked for; raises Denied."""
+    found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
+    stream = request.GET.get("stream", "console")
+    if stream not in STREAM_RIGHTS:
+        raise Http404
+    require(request.user, STREAM_RIGHTS[stream], found)
+    return found, stream
+
+
+@signed_in
+@require_safe
+def download(request: HttpRequest, pk: Any, file_pk: int) -> HttpResponse:
+    found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
+    wanted = get_object_or_404(found.files, pk=file_pk)
+    require(request.user, "download", found)
+    try:
+        content = wanted.file.open("rb")
+    except FileNotFoundError:
+        raise Http404 from None
+    response = FileResponse(content, as_attachment=True, filename=wanted.name)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,96 @@
+"""Profiles: the list, and the page from which one is launched."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from jobs import control
+from jobs.models import JobExecution
+from jobs.permissions import require, visible_profiles
+from tracker import live
+from tracker.access import signed_in
+from tracker.forms import launch, once, run_form
+from tracker.queries import profiles as queries
+
+PAGE_SIZE = 50
+TITLES = {"": "Profiles", "import": "Imports", "export": "Exports"}
+
+
+@signed_in
+@require_safe
+def profiles(request: HttpRequest, kind: str = "") -> HttpResponse:
+    require(request.user, "view_tracker")
+    text = request.GET.get("find", "").strip()
+    found = queries.find(request.user, kind, text)
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "title": TITLES[kind],
+        "kind": kind,
+        "find": text,
+        "page": page,
+        "lines": queries.lines(request.user, page.object_list),
+    }
+    return render(request, "tracker/profiles.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest, code: str) -> HttpResponse:
+    found = get_object_or_404(visible_profiles(request.user), code=code)
+    page = queries.ProfilePage(request.user, found)
+    if request.method == "POST":
+        return _launch(request, page)
+    if live.is_unchanged(request, page.token):
+        return HttpResponse(status=204)
+    return live.show(request, "tracker/profile.html", _context(request, page))
+
+
+def _launch(request: HttpRequest, page: queries.ProfilePage) -> HttpResponse:
+    require(request.user, "launch", page.profile)
+    context = _context(request, page)
+    try:
+        launched = launch(page.profile, context["form"], request.user, context["once"])
+    except control.Refused as refused:
+        messages.error(request, str(refused))
+        return _to(request, page.profile.get_absolute_url())
+    if launched is None:
+        part = "#form" if request.htmx else ""
+        status = 200 if request.htmx else 422
+        return render(request, f"tracker/profile.html{part}", context, status=status)
+    _announce(request, launched)
+    return _to(request, launched.get_absolute_url())
+
+
+def _context(request: HttpRequest, page: queries.ProfilePage) -> dict[str, Any]:
+    job = page.profile.definition
+    form = run_form(page.profile, job, request) if job else forms.Form()
+    origin = request.build_absolute_uri("/").rstrip("/")
+    return {
+        "page": page,
+        "profile": page.profile,
+        "form": form,
+        "once": once(request),
+        "curl": queries.curl(page.profile, origin),
+        "command_line": queries.command_line(page.profile),
+    }
+
+
+def _announce(request: HttpRequest, launched: JobExecution) -> None:
+    links = format_html(
+        '<a href="{}">Follow</a> <a href="{}" data-dialog>Stop</a>',
+        launched.get_absolute_url(),
+        reverse("tracker:stop", args=[launched.pk]),
+    )
+    messages.success(request, format_html("“{}” started. {}", launched.name, links))
+
+
+def _to(request: HttpRequest, address: str) -> HttpResponse:
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)

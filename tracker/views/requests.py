@@ -1,0 +1,97 @@
+"""What people ask of an execution: stop it, pause it, let it go on."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+
+from jobs import control
+from jobs.models import JobExecution
+from jobs.permissions import require
+from tracker.access import signed_in
+from tracker.queries.stop import StopPreview
+from tracker.views.execution import find
+
+LONGEST_REASON = 500
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The stop dialog; what it sends is carried out, and its receipt shown."""
+    found = find(request, pk)
+    require(request.user, "stop", found)
+    if request.method == "POST":
+        return _carry_out(request, found, _stop)
+    preview = StopPreview(request.user, found, request.GET.get("level", ""))
+    context = {"preview": preview, "execution": found, "next": request.GET.get("next", "")}
+    return render(request, f"tracker/stop.html{'#dialog' if request.htmx else ''}", context)
+
+
+def _stop(request: HttpRequest, found: JobExecution) -> str:
+    level = request.POST.get("level") or "graceful"
+    if level not in control.LEVELS:
+        raise control.Refused(f"There is no level {level!r}.")
+    reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
+    stopped = control.stop(found, by=request.user, level=level, reason=reason)
+    receipt = control.receipt(stopped)
+    return f"“{found.name}”: {receipt['text'] if receipt else stopped.get_status_display()}"
+
+
+@signed_in
+@require_POST
+def abort(request: HttpRequest, pk: Any) -> HttpResponse:
+    def force(request: HttpRequest, found: JobExecution) -> str:
+        control.abort(found, by=request.user)
+        return f"“{found.name}” is ended by force."
+
+    return _carry_out(request, find(request, pk), force)
+
+
+@signed_in
+@require_POST
+def pause(request: HttpRequest, pk: Any) -> HttpResponse:
+    def ask(request: HttpRequest, found: JobExecution) -> str:
+        paused = control.pause(found, by=request.user)
+        waits = paused.status == "paused"
+        return f"“{found.name}” {'is paused' if waits else 'pauses at its next checkpoint'}."
+
+    return _carry_out(request, find(request, pk), ask)
+
+
+@signed_in
+@require_POST
+def resume(request: HttpRequest, pk: Any) -> HttpResponse:
+    def ask(request: HttpRequest, found: JobExecution) -> str:
+        control.resume(found, by=request.user)
+        return f"“{found.name}” goes on from its last checkpoint."
+
+    return _carry_out(request, find(request, pk), ask)
+
+
+@signed_in
+@require_POST
+def activate(request: HttpRequest, pk: Any) -> HttpResponse:
+    def ask(request: HttpRequest, found: JobExecution) -> str:
+        control.activate(found, by=request.user)
+        return f"“{found.name}” is queued."
+
+    return _carry_out(request, find(request, pk), ask)
+
+
+def _carry_out(
+    request: HttpRequest, found: JobExecution, ask: Callable[[HttpRequest, JobExecution], str]
+) -> HttpResponseRedirect:
+    """Ask, say what came of it, and go back to where it was asked from."""
+    try:
+        messages.success(request, ask(request, found))
+    except (control.Refused, control.NotAllowed) as refused:
+        messages.warning(request, str(refused))
+    back = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
+        return redirect(back)
+    return redirect(found)
