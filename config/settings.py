@@ -113,6 +113,7 @@ JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
 JOBS_DRAIN_SECONDS = variables.number("JOBS_DRAIN_SECONDS", 8.0)
 JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
 JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
+JOBS_WEB_THREADS = variables.number("MILLRACE_WEB_THREADS", 8)  # of one web process
 JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 
 # --- Broker: a message is only a hint, the rows are the truth -------------------------------
@@ -199,7 +200,7 @@ AXES_VERBOSE = False  # no word at every start
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "jobs.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -208,6 +209,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "jobs.api.problems.handler",
 }
 KNOX_TOKEN_MODEL = "jobs.ApiToken"  # noqa: S105 - the name of a model
+MIGRATION_MODULES = {"knox": None}  # they would make a table of knox's own that nobody uses
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Millrace",
