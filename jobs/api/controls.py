@@ -15,6 +15,7 @@ from jobs.api.base import ApiView, StrictSerializer, checked
 from jobs.api.execution_serializers import ExecutionSerializer
 from jobs.api.executions import find, represent
 from jobs.api.openapi import described
+from jobs.api.problems import Refusal
 from jobs.models import JobExecution
 from jobs.permissions import may
 from jobs.states import FINISHED, Event, Status, StopLevel, move
@@ -106,9 +107,19 @@ class AbortView(ApiView):
 
 
 def _stop(request: Request, execution_id: UUID, **how: Any) -> Response:
-    before = find(request.user, execution_id)
-    after = control.stop(before, by=request.user, **how)
-    known = before.status == Status.STOPPING or after.status in FINISHED
+    execution = find(request.user, execution_id)
+    before = execution.status
+    try:
+        control.stop(execution, by=request.user, **how)
+    except control.AlreadyFinished as error:
+        ended = find(request.user, execution_id)
+        raise Refusal(
+            "already-finished",
+            str(error),
+            execution_status=ended.status,
+            outcome=ended.outcome,
+        ) from error
+    known = before == Status.STOPPING or execution.status in FINISHED
     return Response(represent(request, execution_id), status=200 if known else 202)
 
 

@@ -145,7 +145,8 @@ def _content(request: Request, file: ExecutionFile, etag: str) -> HttpResponseBa
         stored.close()
         return _outside(file, size)
     stored.seek(first)
-    response = StreamingHttpResponse(_blocks(stored, last - first + 1), 206, content_type=BYTES)
+    blocks = _blocks(stored, last - first + 1)
+    response = StreamingHttpResponse(blocks, status=206, content_type=BYTES)
     response.headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     response.headers["Content-Length"] = str(last - first + 1)
     return response

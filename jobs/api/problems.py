@@ -79,8 +79,8 @@ class Refusal(exceptions.APIException):
 
     status_code = HTTPStatus.CONFLICT
 
-    def __init__(self, code: str, detail: str):
-        self.code = code
+    def __init__(self, code: str, detail: str, **extra: Any):
+        self.code, self.extra = code, extra
         super().__init__(detail)
 
 
@@ -175,7 +175,7 @@ def _conflict(code: str) -> Callable[[Exception], Problem]:
 
 
 def _refusal(error: Refusal) -> Problem:
-    return Problem(error.code, error.status_code, str(error.detail))
+    return Problem(error.code, error.status_code, str(error.detail), extra=error.extra)
 
 
 def _too_large(error: Exception) -> Problem:
@@ -213,7 +213,6 @@ _DESCRIBED: tuple[tuple[Any, Callable[[Any], Problem]], ...] = (
     (control.IdempotencyMismatch, _mismatch),
     (control.NotAllowed, _not_allowed),
     (control.ProfileDisabled, _conflict("profile-disabled")),
-    (control.AlreadyFinished, _conflict("already-finished")),
     (control.Refused, _conflict("refused")),
     (Refusal, _refusal),
     (BadQuery, _bad_query),
