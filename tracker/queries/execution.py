@@ -155,7 +155,7 @@ class ExecutionPage:
 
     def _so_far(self) -> str:
         if self.execution.is_stalled:
-            limit = words.duration(settings.JOBS_STALLED_SECONDS)
+            limit = words.limit(settings.JOBS_STALLED_SECONDS)
             return f"It is alive, but has made no progress for more than {limit}."
         if self.execution.outcome == "warned":
             count = self.execution.warnings_count
@@ -199,7 +199,6 @@ class ExecutionPage:
     def facts(self) -> list[tuple[str, str]]:
         """What is worth knowing at a glance, without what is empty."""
         execution = self.execution
-        version = f"version {execution.profile_version}" if execution.profile_version else ""
         facts = [
             ("Started by", execution.user.get_username() if execution.user else "the platform"),
             ("Trigger", TRIGGERS.get(execution.trigger, execution.trigger)),
@@ -207,7 +206,6 @@ class ExecutionPage:
             ("Node", f"{execution.node}:{execution.pid}" if execution.pid else execution.node),
             ("Queue", execution.queue),
             ("Job", f"{execution.job} {execution.job_version}"),
-            ("Profile", version),
             ("Note", execution.note),
         ]
         return [(label, value) for label, value in facts if value]

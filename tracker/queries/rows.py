@@ -97,10 +97,12 @@ class Segment:
 
 
 def segments(execution: JobExecution) -> list[Segment]:
+    """The parts of its progress bar; none before it has begun."""
+    if execution.started_at is None:
+        return []
     steps = list(execution.steps.all())
     if not steps or len(steps) > SEGMENTS:
-        percent = execution.percent if execution.started_at else 0
-        return [Segment("All steps", percent, badge(execution).tone)]
+        return [Segment("All steps", execution.percent, badge(execution).tone)]
     return [segment_of(step) for step in steps]
 
 
@@ -131,7 +133,7 @@ def progress(execution: JobExecution) -> str:
     if execution.started_at is None:
         return ""
     percent, left = execution.percent, time_left(execution)
-    return ", ".join(filter(None, (None if percent is None else f"{percent} %", left)))
+    return ", ".join(filter(None, (f"{percent} %" if percent else "", left)))
 
 
 @dataclass(frozen=True, slots=True)

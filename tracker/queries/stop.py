@@ -52,7 +52,7 @@ class StopPreview:
     def grace(self) -> str:
         profile = self.execution.profile
         seconds = profile.stop_grace_seconds if profile else None
-        return words.duration(settings.JOBS_STOP_GRACE_SECONDS if seconds is None else seconds)
+        return words.limit(settings.JOBS_STOP_GRACE_SECONDS if seconds is None else seconds)
 
     @property
     def effect(self) -> str:

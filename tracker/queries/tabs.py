@@ -70,7 +70,7 @@ class Summary:
             seconds=seconds,
             duration=words.duration(seconds),
             is_running=step.status == StepStatus.RUNNING,
-            speed=f"{step.processed / seconds:,.0f}/s" if seconds and step.processed else "",
+            speed=words.speed(step.processed, seconds),
         )
 
     @property

@@ -21,6 +21,14 @@ def duration(span: dt.timedelta | float | None) -> str:
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
 
 
+def limit(seconds: float) -> str:
+    """A limit that somebody has set: `60 s`, `15 min`, `2 h`."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds > length and seconds % length == 0:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:g} s"
+
+
 def about(seconds: float) -> str:
     """A time that is only guessed, coarsely: `less than a minute`, `about 5 min`."""
     if seconds < 50:
@@ -32,6 +40,12 @@ def about(seconds: float) -> str:
 
 def items(count: int) -> str:
     return f"{count:,} item" if count == 1 else f"{count:,} items"
+
+
+def speed(count: int, seconds: float | None) -> str:
+    if not count or not seconds or seconds < 0.1:
+        return ""
+    return f"{count / seconds:,.0f}/s" if count > seconds else f"{count / seconds:.1g}/s"
 
 
 def start_of_today() -> dt.datetime:

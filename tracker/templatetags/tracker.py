@@ -30,12 +30,23 @@ def moment(at: dt.datetime | None) -> SafeString | str:
     """A time, as UTC until the page's script turns it into the reader's own."""
     if at is None:
         return "—"
+    return _time(at, "j M H:i")
+
+
+@register.filter
+def to_the_second(at: dt.datetime | None) -> SafeString | str:
+    """A time where seconds matter."""
+    return "—" if at is None else _time(at, "j M H:i:s")
+
+
+def _time(at: dt.datetime, shape: str) -> SafeString:
     local = timezone.localtime(at)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}"{}>{}</time>',
         at.isoformat(),
         f"{date_format(local, 'j F Y, H:i:s')} {local.tzname()}",
-        date_format(local, "j M H:i"),
+        SafeString(" data-exact") if shape.endswith("s") else "",
+        date_format(local, shape),
     )
 
 

@@ -2,13 +2,17 @@
 
 const local = (options) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...options });
 const TIME = local({ hour: "2-digit", minute: "2-digit" });
+const SECOND = local({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = local({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const DATE = local({ day: "numeric", month: "short" });
 const YEAR = local({ day: "numeric", month: "short", year: "numeric" });
 const FULL = local({ dateStyle: "long", timeStyle: "long" });
 
-function inWords(moment) {
+function inWords(moment, exact) {
   const now = new Date();
-  if (moment.toDateString() === now.toDateString()) return `Today ${TIME.format(moment)}`;
+  const isToday = moment.toDateString() === now.toDateString();
+  if (exact) return `${isToday ? "" : `${DATE.format(moment)}, `}${SECOND.format(moment)}`;
+  if (isToday) return `Today ${TIME.format(moment)}`;
   return (moment.getFullYear() === now.getFullYear() ? DAY : YEAR).format(moment);
 }
 
@@ -30,7 +34,7 @@ function dress(root) {
     const moment = new Date(element.dateTime);
     element.dataset.local = "";
     element.title = FULL.format(moment);
-    element.textContent = inWords(moment);
+    element.textContent = inWords(moment, "exact" in element.dataset);
   }
   for (const element of root.querySelectorAll("[hidden][data-copy], [hidden][data-dismiss]")) {
     element.hidden = false;
