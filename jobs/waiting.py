@@ -116,4 +116,5 @@ def _turn(ahead: int, running: int, slots: int) -> Waiting:
 
 
 def _at(moment: dt.datetime) -> str:
-    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    local = timezone.localtime(moment)
+    return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
