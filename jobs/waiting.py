@@ -54,7 +54,7 @@ def _held(execution: JobExecution) -> Waiting | None:
             return Waiting("deferred", "Held until somebody activates it.")
         case Status.PAUSED:
             return Waiting("paused", "Paused until somebody resumes it.")
-        case Status.QUEUED:
+        case Status.QUEUED if execution.retry_at:
             return Waiting(
                 "retry", f"Its worker was lost; it goes on at {_at(execution.retry_at)}."
             )

@@ -7,21 +7,23 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
 
 from jobs.permissions import Denied
 from tracker import errors
+from tracker.request import Request
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def signed_in(view: View) -> View:
     """Let only people in, and answer Denied with 404 or, where they may know of it, with 403."""
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def checked(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_login(request)
         try:
@@ -34,7 +36,7 @@ def signed_in(view: View) -> View:
     return never_cache(checked)
 
 
-def _to_login(request: HttpRequest) -> HttpResponse:
+def _to_login(request: Request) -> HttpResponse:
     """A fragment cannot show the login: the browser loads its page anew and is sent there."""
     if request.htmx:
         return HttpResponseClientRefresh()

@@ -18,8 +18,11 @@ ONCE = "_once"  # no parameter can have this name: a form's field begins with a 
 
 def run_form(profile: JobProfile, job: type[Job], request: HttpRequest) -> forms.Form:
     """The form with the profile's values; its locked fields are shown, but cannot be changed."""
-    sent = (request.POST, request.FILES) if request.method == "POST" else (None, None)
-    form = job.Parameters(*sent, initial=profile.parameters)
+    form = job.Parameters(
+        data=request.POST if request.method == "POST" else None,
+        files=request.FILES if request.method == "POST" else None,
+        initial=profile.parameters,
+    )
     for name in profile.locked:
         if name in form.fields:
             form.fields[name].disabled = True
@@ -58,7 +61,7 @@ def _given(form: forms.Form, user: AbstractBaseUser) -> dict[str, Any]:
     """The parameters as values of JSON; a file becomes an upload, whose id is the value."""
     given = {}
     for name, field in form.fields.items():
-        value = form.cleaned_data.get(name)
+        value: Any = form.cleaned_data.get(name)
         if field.disabled or (isinstance(field, forms.FileField) and not value):
             continue
         if isinstance(field, forms.FileField):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
 from django.utils import timezone
 
 from jobs.filters import ExecutionFilter
@@ -19,6 +18,7 @@ from jobs.permissions import may, visible_to
 from jobs.states import GROUPS, Group, Status
 from tracker.queries.look import Count, Look, digest, look
 from tracker.queries.rows import Row, rows
+from tracker.request import Request
 
 PAGE_SIZE = 25
 OF_THE_PAGE = ("before", "after", "since")
@@ -57,8 +57,8 @@ class Chip:
 class ExecutionList:
     """The list that an address asks for, as its reader may see it. Raises FilterError."""
 
-    def __init__(self, request: HttpRequest):
-        self.user: AbstractBaseUser = request.user
+    def __init__(self, request: Request):
+        self.user = request.user
         self.request = request
         self.params = request.GET
         self.before, self.after = self._id("before"), self._id("after")

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -53,7 +54,8 @@ def look(counts: Mapping[str, QuerySet], pages: Mapping[str, QuerySet]) -> Look:
     Pages are ordered and sliced querysets of executions; the token is made of their ids and
     versions, so it stays the same for as long as no row on them changes.
     """
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[Any] = []
     for queryset in counts.values():
         sliced = queryset.order_by().values("pk")[: CAP + 1]
         parts.append(_wrapped("count(*)", sliced, values, empty="0"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -46,10 +48,16 @@ def find(user: AbstractBaseUser, kind: str, text: str) -> QuerySet[JobProfile]:
     return found.order_by("label", "pk")
 
 
-def lines(user: AbstractBaseUser, profiles: QuerySet[JobProfile]) -> list[ProfileLine]:
-    """The lines of these profiles; a handful of queries, however many they are."""
+def with_newest(
+    user: AbstractBaseUser, profiles: QuerySet[JobProfile]
+) -> QuerySet[JobProfile, Any]:
+    """The profiles with the id of the last execution that `user` may see."""
     newest = visible_to(user).filter(profile=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    found = list(profiles.annotate(newest=Subquery(newest)).prefetch_related("grants"))
+    return profiles.annotate(newest=Subquery(newest)).prefetch_related("grants")
+
+
+def lines(user: AbstractBaseUser, found: Sequence[Any]) -> list[ProfileLine]:
+    """The lines of profiles that come from `with_newest`; few queries, however many they are."""
     ids = [profile.newest for profile in found if profile.newest]
     executions = JobExecution.objects.filter(pk__in=ids)
     by_id = rows(user, executions.select_related("user").prefetch_related("steps"))

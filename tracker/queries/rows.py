@@ -116,8 +116,8 @@ def time_left(execution: JobExecution) -> str:
     if execution.status != Status.RUNNING or not execution.running_time:
         return ""
     steps = list(execution.steps.all())
-    shares = [step.share for step in steps]
-    if None in shares:
+    shares = [step.share for step in steps if step.share is not None]
+    if len(shares) < len(steps):
         return "not measurable"
     done = sum(shares) / len(shares) if shares else 0
     spent = execution.running_time.total_seconds()

@@ -112,7 +112,7 @@ class Parameter:
 def parameters(execution: JobExecution) -> list[Parameter]:
     """The parameters as it was launched, under the labels of the form; files by their names."""
     definition = execution.definition
-    fields = definition.Parameters.base_fields if definition else {}
+    fields: dict[str, forms.Field] = definition.Parameters.base_fields if definition else {}
     files = {file.field: file.name for file in execution.files.all() if file.field}
     return [
         Parameter(name, _label(fields.get(name), name), files.get(name) or _shown(value))

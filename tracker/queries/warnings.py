@@ -31,7 +31,7 @@ class Warnings:
 
     def __init__(self, execution: JobExecution, params: QueryDict):
         self.execution = execution
-        self.code, self.column = params.get("code", ""), params.get("column")
+        self.code, self.column = params.get("code", ""), params.get("column", "")
         self.find = params.get("find", "").strip()
         after = params.get("after", "")
         self.after = int(after) if after.isdecimal() and len(after) < 19 else 0
@@ -64,7 +64,7 @@ class Warnings:
     def _filtered(self) -> QuerySet[StepWarning]:
         found = self.execution.warnings.filter(pk__gt=self.after)
         if self.code:
-            found = found.filter(code=self.code, column=self.column or "")
+            found = found.filter(code=self.code, column=self.column)
         if self.find:
             text = self.find
             matches = Q(key__icontains=text) | Q(value__icontains=text) | Q(message__icontains=text)

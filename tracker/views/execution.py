@@ -5,7 +5,6 @@ from typing import Any
 from django.http import (
     FileResponse,
     Http404,
-    HttpRequest,
     HttpResponse,
     JsonResponse,
     StreamingHttpResponse,
@@ -21,14 +20,15 @@ from tracker.queries import tabs
 from tracker.queries.console import Console
 from tracker.queries.execution import TABS, ExecutionPage, token
 from tracker.queries.warnings import Warnings
+from tracker.request import Request
 
-STREAM_RIGHTS = {
+STREAM_RIGHTS: dict[str, str] = {
     ConsoleText.Stream.CONSOLE: "view_contents",
     ConsoleText.Stream.DEBUG: "view_debug_log",
 }
 
 
-def find(request: HttpRequest, pk: Any) -> JobExecution:
+def find(request: Request, pk: Any) -> JobExecution:
     """The execution, if this person may see it; otherwise there is none."""
     found = visible_to(request.user).select_related("user", "profile", "stop_requested_by")
     return get_object_or_404(found.prefetch_related("steps"), pk=pk)
@@ -36,44 +36,44 @@ def find(request: HttpRequest, pk: Any) -> JobExecution:
 
 @signed_in
 @require_safe
-def execution(request: HttpRequest, pk: Any) -> HttpResponse:
+def execution(request: Request, pk: Any) -> HttpResponse:
     tab = request.GET.get("tab", "summary")
     if tab not in TABS:
         raise Http404
     if "since" in request.GET:
-        seen = get_object_or_404(visible_to(request.user).values("status", "version"), pk=pk)
-        if live.is_unchanged(request, token(**seen)):
+        seen = visible_to(request.user).filter(pk=pk).values_list("status", "version").first()
+        if seen and live.is_unchanged(request, token(*seen)):
             return HttpResponse(status=204)
     page = ExecutionPage(request.user, find(request, pk), tab)
     context = {"page": page, "execution": page.execution, **TAB_CONTEXTS[tab](page, request)}
     return live.show(request, "tracker/execution.html", context)
 
 
-def _summary(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _summary(page: ExecutionPage, request: Request) -> dict[str, Any]:
     tail = Console(page.execution).tail() if page.contents else None
     return {"summary": tabs.Summary(page.execution), "tail": tail}
 
 
-def _warnings(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _warnings(page: ExecutionPage, request: Request) -> dict[str, Any]:
     require(request.user, "view_contents", page.execution)
     return {"warnings": Warnings(page.execution, request.GET)}
 
 
-def _log(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _log(page: ExecutionPage, request: Request) -> dict[str, Any]:
     stream = "debug" if page.tab == "debug" else "console"
     require(request.user, STREAM_RIGHTS[stream], page.execution)
     return {"stream": stream, "piece": Console(page.execution, stream).tail()}
 
 
-def _files(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _files(page: ExecutionPage, request: Request) -> dict[str, Any]:
     return {"files": page.files}
 
 
-def _parameters(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _parameters(page: ExecutionPage, request: Request) -> dict[str, Any]:
     return {"parameters": tabs.parameters(page.execution)}
 
 
-def _timeline(page: ExecutionPage, request: HttpRequest) -> dict[str, Any]:
+def _timeline(page: ExecutionPage, request: Request) -> dict[str, Any]:
     return {"history": tabs.history(page.execution), "turns": tabs.turns(page.execution)}
 
 
@@ -90,7 +90,7 @@ TAB_CONTEXTS = {
 
 @signed_in
 @require_safe
-def log(request: HttpRequest, pk: Any) -> HttpResponse:
+def log(request: Request, pk: Any) -> HttpResponse:
     """A piece of the log as JSON, from `offset` on: what a page appends while it is open."""
     found, stream = _stream(request, pk)
     offset = request.GET.get("offset", "0")
@@ -102,7 +102,7 @@ def log(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @signed_in
 @require_safe
-def log_file(request: HttpRequest, pk: Any) -> HttpResponse:
+def log_file(request: Request, pk: Any) -> StreamingHttpResponse:
     """The whole log as a download."""
     found, stream = _stream(request, pk)
     text = Console(found, stream).stream_text()
@@ -111,7 +111,7 @@ def log_file(request: HttpRequest, pk: Any) -> HttpResponse:
     return response
 
 
-def _stream(request: HttpRequest, pk: Any) -> tuple[JobExecution, str]:
+def _stream(request: Request, pk: Any) -> tuple[JobExecution, str]:
     """The execution and the stream that is asked for; raises Denied."""
     found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
     stream = request.GET.get("stream", "console")
@@ -123,7 +123,7 @@ def _stream(request: HttpRequest, pk: Any) -> tuple[JobExecution, str]:
 
 @signed_in
 @require_safe
-def download(request: HttpRequest, pk: Any, file_pk: int) -> HttpResponse:
+def download(request: Request, pk: Any, file_pk: int) -> FileResponse:
     found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
     wanted = get_object_or_404(found.files, pk=file_pk)
     require(request.user, "download", found)

@@ -1,17 +1,18 @@
 """The Process Tracker's list."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from jobs.permissions import require
 from tracker import errors, live
 from tracker.access import signed_in
 from tracker.queries.lists import ExecutionList, FilterError
+from tracker.request import Request
 
 
 @signed_in
 @require_safe
-def executions(request: HttpRequest) -> HttpResponse:
+def executions(request: Request) -> HttpResponse:
     require(request.user, "view_tracker")
     try:
         found = ExecutionList(request)

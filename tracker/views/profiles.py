@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
@@ -19,6 +19,7 @@ from tracker import live
 from tracker.access import signed_in
 from tracker.forms import launch, once, run_form
 from tracker.queries import profiles as queries
+from tracker.request import Request
 
 PAGE_SIZE = 50
 TITLES = {"": "Profiles", "import": "Imports", "export": "Exports"}
@@ -26,24 +27,26 @@ TITLES = {"": "Profiles", "import": "Imports", "export": "Exports"}
 
 @signed_in
 @require_safe
-def profiles(request: HttpRequest, kind: str = "") -> HttpResponse:
+def profiles(request: Request, kind: str = "") -> HttpResponse:
     require(request.user, "view_tracker")
     text = request.GET.get("find", "").strip()
     found = queries.find(request.user, kind, text)
-    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(queries.with_newest(request.user, found), PAGE_SIZE).get_page(
+        request.GET.get("page")
+    )
     context = {
         "title": TITLES[kind],
         "kind": kind,
         "find": text,
         "page": page,
-        "lines": queries.lines(request.user, page.object_list),
+        "lines": queries.lines(request.user, list(page)),
     }
     return render(request, "tracker/profiles.html", context)
 
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def profile(request: HttpRequest, code: str) -> HttpResponse:
+def profile(request: Request, code: str) -> HttpResponse:
     found = get_object_or_404(visible_profiles(request.user), code=code)
     page = queries.ProfilePage(request.user, found)
     if request.method == "POST":
@@ -53,7 +56,7 @@ def profile(request: HttpRequest, code: str) -> HttpResponse:
     return live.show(request, "tracker/profile.html", _context(request, page))
 
 
-def _launch(request: HttpRequest, page: queries.ProfilePage) -> HttpResponse:
+def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
     require(request.user, "launch", page.profile)
     context = _context(request, page)
     try:
@@ -69,7 +72,7 @@ def _launch(request: HttpRequest, page: queries.ProfilePage) -> HttpResponse:
     return _to(request, launched.get_absolute_url())
 
 
-def _context(request: HttpRequest, page: queries.ProfilePage) -> dict[str, Any]:
+def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
     job = page.profile.definition
     form = run_form(page.profile, job, request) if job else forms.Form()
     origin = request.build_absolute_uri("/").rstrip("/")
@@ -83,7 +86,7 @@ def _context(request: HttpRequest, page: queries.ProfilePage) -> dict[str, Any]:
     }
 
 
-def _announce(request: HttpRequest, launched: JobExecution) -> None:
+def _announce(request: Request, launched: JobExecution) -> None:
     links = format_html(
         '<a href="{}">Follow</a> <a href="{}" data-dialog>Stop</a>',
         launched.get_absolute_url(),
@@ -92,5 +95,5 @@ def _announce(request: HttpRequest, launched: JobExecution) -> None:
     messages.success(request, format_html("“{}” started. {}", launched.name, links))
 
 
-def _to(request: HttpRequest, address: str) -> HttpResponse:
+def _to(request: Request, address: str) -> HttpResponse:
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)

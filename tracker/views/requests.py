@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
@@ -14,6 +14,7 @@ from jobs.models import JobExecution
 from jobs.permissions import require
 from tracker.access import signed_in
 from tracker.queries.stop import StopPreview
+from tracker.request import Request
 from tracker.views.execution import find
 
 LONGEST_REASON = 500
@@ -21,7 +22,7 @@ LONGEST_REASON = 500
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def stop(request: HttpRequest, pk: Any) -> HttpResponse:
+def stop(request: Request, pk: Any) -> HttpResponse:
     """The stop dialog; what it sends is carried out, and its receipt shown."""
     found = find(request, pk)
     require(request.user, "stop", found)
@@ -32,7 +33,7 @@ def stop(request: HttpRequest, pk: Any) -> HttpResponse:
     return render(request, f"tracker/stop.html{'#dialog' if request.htmx else ''}", context)
 
 
-def _stop(request: HttpRequest, found: JobExecution) -> str:
+def _stop(request: Request, found: JobExecution) -> str:
     level = request.POST.get("level") or "graceful"
     if level not in control.LEVELS:
         raise control.Refused(f"There is no level {level!r}.")
@@ -44,8 +45,8 @@ def _stop(request: HttpRequest, found: JobExecution) -> str:
 
 @signed_in
 @require_POST
-def abort(request: HttpRequest, pk: Any) -> HttpResponse:
-    def force(request: HttpRequest, found: JobExecution) -> str:
+def abort(request: Request, pk: Any) -> HttpResponse:
+    def force(request: Request, found: JobExecution) -> str:
         control.abort(found, by=request.user)
         return f"“{found.name}” is ended by force."
 
@@ -54,8 +55,8 @@ def abort(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @signed_in
 @require_POST
-def pause(request: HttpRequest, pk: Any) -> HttpResponse:
-    def ask(request: HttpRequest, found: JobExecution) -> str:
+def pause(request: Request, pk: Any) -> HttpResponse:
+    def ask(request: Request, found: JobExecution) -> str:
         paused = control.pause(found, by=request.user)
         waits = paused.status == "paused"
         return f"“{found.name}” {'is paused' if waits else 'pauses at its next checkpoint'}."
@@ -65,8 +66,8 @@ def pause(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @signed_in
 @require_POST
-def resume(request: HttpRequest, pk: Any) -> HttpResponse:
-    def ask(request: HttpRequest, found: JobExecution) -> str:
+def resume(request: Request, pk: Any) -> HttpResponse:
+    def ask(request: Request, found: JobExecution) -> str:
         control.resume(found, by=request.user)
         return f"“{found.name}” goes on from its last checkpoint."
 
@@ -75,8 +76,8 @@ def resume(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @signed_in
 @require_POST
-def activate(request: HttpRequest, pk: Any) -> HttpResponse:
-    def ask(request: HttpRequest, found: JobExecution) -> str:
+def activate(request: Request, pk: Any) -> HttpResponse:
+    def ask(request: Request, found: JobExecution) -> str:
         control.activate(found, by=request.user)
         return f"“{found.name}” is queued."
 
@@ -84,7 +85,7 @@ def activate(request: HttpRequest, pk: Any) -> HttpResponse:
 
 
 def _carry_out(
-    request: HttpRequest, found: JobExecution, ask: Callable[[HttpRequest, JobExecution], str]
+    request: Request, found: JobExecution, ask: Callable[[Request, JobExecution], str]
 ) -> HttpResponseRedirect:
     """Ask, say what came of it, and go back to where it was asked from."""
     try:
