@@ -193,6 +193,7 @@ AXES_FAILURE_LIMIT = 6
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "tracker.errors.locked_out"
 AXES_VERBOSE = False  # no word at every start
 
 # --- REST -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("tracker.urls")),
 ]
 
+handler400 = "tracker.errors.bad_request"
 handler403 = "tracker.errors.forbidden"
 handler404 = "tracker.errors.not_found"
 handler500 = "tracker.errors.server_error"
