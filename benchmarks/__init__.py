@@ -1,0 +1,1 @@
+"""Benchmarks: ratios of Millrace to what PostgreSQL alone can do, both measured in one run."""

@@ -1,0 +1,84 @@
+"""The other side: the whole platform, from the upload to the last commit."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.files import File
+
+from jobs import control
+from jobs.models import JobExecution
+from jobs.states import FINISHED, Status
+
+JOB = "products.product.import"
+LOOK_SECONDS = 0.02
+
+
+class Failed(Exception):
+    """An execution did not end as it should; there is nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one import took.
+
+    `seconds` are those of the execution, from the claim to its end; `seen_seconds` those of whoever
+    launched it, until they see the end. `peak_bytes` is the largest memory of the job process.
+    """
+
+    execution: JobExecution
+    seconds: float
+    seen_seconds: float
+    peak_bytes: int
+
+
+def launch(path: Path) -> JobExecution:
+    """Upload the file and launch its import."""
+    with path.open("rb") as file:
+        upload = control.upload(File(file), user=None)
+    return control.launch(job=JOB, parameters={"file": str(upload.pk)})
+
+
+def run(path: Path) -> Run:
+    """Import the file, all of it."""
+    execution = launch(path)
+    began, peak = time.monotonic(), 0
+
+    def has_ended() -> bool:
+        nonlocal peak
+        peak = max(peak, peak_of(execution.pid))
+        return execution.status in FINISHED
+
+    wait(execution, has_ended)
+    seen = time.monotonic() - began
+    if execution.status != Status.COMPLETED or execution.warnings_count:
+        raise Failed(
+            f"The import ended {execution.status} with {execution.warnings_count} warnings: "
+            f"{execution.error}"
+        )
+    took = (execution.finished_at - execution.started_at).total_seconds()
+    return Run(execution, took, seen, peak)
+
+
+def wait(execution: JobExecution, fact: Callable[[], bool], seconds: float = 900) -> None:
+    """Look at the execution until the fact is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        execution.refresh_from_db(fields=["status", "pid", "checkpoints"])
+        if fact():
+            execution.refresh_from_db()
+            return
+        if time.monotonic() > deadline:
+            raise Failed(f"After {seconds} s the import is still {execution.status}.")
+        time.sleep(LOOK_SECONDS)
+
+
+def peak_of(pid: int | None) -> int:
+    """The largest resident memory that the process has had, in bytes; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), "0")
+    return int(kilobytes) * 1024
