@@ -62,8 +62,8 @@ def site_variables(state: State) -> dict[str, str]:
         "DJANGO_SECRET_KEY": state.secret("django"),
         "DJANGO_DEBUG": "0",
         "DJANGO_HTTPS": "0",
-        "MILLRACE_FILES": str(state.folder / "files"),
-        "MILLRACE_STATIC": str(state.folder / "static"),
+        "MILLRACE_FILES": str(state.files),
+        "MILLRACE_STATIC": str(state.static),
     }
     for name, value in variables.items():
         variables[name] = os.environ.setdefault(name, value)

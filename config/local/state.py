@@ -41,14 +41,17 @@ class State:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.logs = self.folder / "logs"
+        self.files = self.folder / "files"
+        self.static = self.folder / "static"
         self.env = self.folder / "env"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
         """Hold the folder for as long as the block runs; yields False if another start does."""
         try:
-            for folder in (self.folder, self.logs):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.logs, self.files, self.static):
+                folder.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise LaunchError(f"{self.folder} cannot be used for data: {error}.") from None

@@ -26,7 +26,8 @@ def run(command: Sequence[str], *, durable: bool, variables: dict[str, str]) -> 
     try:
         with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
             root = Path(folder)
-            (root / "logs").mkdir()
+            for name in ("logs", "files", "static"):
+                (root / name).mkdir()
             servers = missing_servers(root, durable=durable)
             start_servers(servers)
             try:
