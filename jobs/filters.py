@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import django_filters as filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django_filters.fields import IsoDateTimeField
 
 from jobs.models import JobExecution, JobProfile
 from jobs.models.execution import TYPE_LABELS
@@ -71,6 +73,21 @@ class TruthFilter(filters.Filter):
         super().__init__(*args, choices=[("true", "Yes"), ("false", "No")], **kwargs)
 
 
+class MomentField(IsoDateTimeField):
+    """A moment as in ISO 8601, in UTC: PostgreSQL reads no offsets of 16 hours and more."""
+
+    def to_python(self, value: Any) -> dt.datetime | None:
+        try:
+            moment = super().to_python(value)
+            return moment and moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise ValidationError(f"{value!r} is too far away.") from None
+
+
+class MomentFilter(filters.IsoDateTimeFilter):
+    field_class = MomentField
+
+
 class ExecutionFilter(filters.FilterSet):
     """Filters over executions that the person may see: give it `visible_to(user)` and `request`.
 
@@ -103,10 +120,10 @@ class ExecutionFilter(filters.FilterSet):
     node = filters.CharFilter(label="Machine that worked on it last")
     has_warnings = TruthFilter(method="by_warnings", label="With warnings, or without")
     parent = filters.UUIDFilter(field_name="parent_id", label="Id of its parent")
-    created_after = filters.IsoDateTimeFilter("created_at", "gte", label="Created at or after")
-    created_before = filters.IsoDateTimeFilter("created_at", "lt", label="Created before")
-    started_after = filters.IsoDateTimeFilter("started_at", "gte", label="Started at or after")
-    started_before = filters.IsoDateTimeFilter("started_at", "lt", label="Started before")
+    created_after = MomentFilter("created_at", "gte", label="Created at or after")
+    created_before = MomentFilter("created_at", "lt", label="Created before")
+    started_after = MomentFilter("started_at", "gte", label="Started at or after")
+    started_before = MomentFilter("started_at", "lt", label="Started before")
     search = filters.CharFilter(
         method="by_text", label="Part of its name, job or node; or its whole id"
     )

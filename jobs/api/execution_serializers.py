@@ -140,7 +140,7 @@ class ExecutionSerializer(ExecutionSummarySerializer):
     parameters = serializers.DictField()
     priority = serializers.IntegerField()
     reason = serializers.CharField(help_text="The sentence that says why it is as it is")
-    result = serializers.JSONField(allow_null=True, help_text="The job's return value")
+    result = serializers.JSONField(help_text="The job's return value")
     error = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     counters = serializers.SerializerMethodField()

@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import Http404
-from django_filters import Filter, IsoDateTimeFilter, UUIDFilter
+from django_filters import Filter, UUIDFilter
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -25,7 +25,7 @@ from jobs.api.base import ApiView, number, tagged
 from jobs.api.execution_serializers import ExecutionSerializer, ExecutionSummarySerializer
 from jobs.api.openapi import PAGING, described, header, paged, query
 from jobs.api.problems import BadQuery
-from jobs.filters import ExecutionFilter, TruthFilter, WordsFilter
+from jobs.filters import ExecutionFilter, MomentFilter, TruthFilter, WordsFilter
 from jobs.models import JobExecution
 from jobs.permissions import require, visible_to
 from jobs.states import FINISHED
@@ -36,7 +36,7 @@ LONGEST_WAIT_SECONDS = 60
 WAITERS = threading.BoundedSemaphore(max(1, getattr(settings, "JOBS_WEB_THREADS", 8) // 4))
 
 KINDS = {
-    IsoDateTimeFilter: OpenApiTypes.DATETIME,
+    MomentFilter: OpenApiTypes.DATETIME,
     UUIDFilter: OpenApiTypes.UUID,
     TruthFilter: OpenApiTypes.BOOL,
 }

@@ -121,6 +121,11 @@ def test_filters_by_time(lead_api, several):
     assert "queued" in names(lead_api.get(f"executions/?created_after={day}"))
 
 
+def test_moments_of_any_offset_are_read(api, bob, execution):
+    execution(bob)
+    assert len(ids(api.get("executions/?created_after=2026-01-01T00:00:00-17:10"))) == 1
+
+
 def test_an_id_is_found_by_search(api, bob, execution):
     mine = execution(bob)
     execution(bob)
@@ -137,6 +142,7 @@ def test_an_id_is_found_by_search(api, bob, execution):
         "has_warnings=maybe",
         "parent=x",
         "created_after=yesterday",
+        "created_after=0001-01-01T00:00:00%2B14:00",
         "ordering=colour",
         "ordering=--name",
         "page_size=26",
