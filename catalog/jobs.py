@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -103,10 +104,12 @@ class FamilyResource(Resource):
     def extra_columns(self, names: list[str]) -> Iterator[Column]:
         """Labels as text; requirements as lists of attributes that exist."""
         known = by_code(Attribute.objects.values_list(Lower("code"), "code"))
+        attributes = convert.choices(known, "unknown_reference")
         for column in super().extra_columns(names):
             if column.field == "requirements":
-                column = replace(column, convert=convert.choices(known, "unknown_reference"))
-            yield column
+                yield replace(column, convert=attributes)
+            else:
+                yield column
 
 
 @resource("catalog.product")
@@ -121,8 +124,8 @@ class ProductResource(Resource):
     extra = {"values": "", "links": ""}
 
     def extra_columns(self, names: list[str]) -> Iterator[Column]:
-        """Columns of attributes (`color`, `erp_name-en_US`, `weight` with `weight-unit`) and links."""
-        attributes = {
+        """Values of attributes (`color`, `erp_name-en_US`, `weight` and `weight-unit`), links."""
+        attributes: dict[str, Attribute] = {
             attribute.folded: attribute
             for attribute in Attribute.objects.annotate(folded=Lower("code"))
         }
@@ -211,7 +214,7 @@ def number(attribute: Attribute) -> Callable[[str], Any]:
     """A number within the attribute's limits; it may have decimals unless that is ruled out."""
     lowest = attribute.number_min
     if lowest is None and attribute.negative_allowed is False:
-        lowest = 0
+        lowest = Decimal(0)
     return convert.number(
         places=0 if attribute.decimals_allowed is False else None,
         lowest=lowest,
@@ -242,22 +245,22 @@ class TidyNames(ChunkedJob):
     type = "mass_edit"
     permissions = ("catalog.change_product",)
 
-    def read(self, cursor):
+    def read(self, cursor: int | None) -> Iterator[tuple[int, Product]]:
         return by_pk(Product.objects.only("name"), after=cursor)
 
-    def process(self, product):
+    def process(self, product: Product) -> Product | None:
         tidy = " ".join(product.name.split())
         if tidy == product.name:
             return None
         product.name = tidy
         return product
 
-    def write(self, products):
+    def write(self, products: list[Product]) -> None:
         Product.objects.bulk_update(products, ["name"])
 
 
 @job("catalog.count_by_family", permissions=("catalog.view_product",))
-def count_by_family(context):
+def count_by_family(context: Any) -> dict[str, int]:
     """Count the enabled products of every family."""
     counts = {}
     for family in context.iterate(Family.objects.all()):

@@ -121,4 +121,5 @@ class Resource:
                 yield base.__qualname__
 
 
-RESOURCES: dict[str, type[Resource]] = {}
+ResourceClass = type[Resource]
+RESOURCES: dict[str, ResourceClass] = {}

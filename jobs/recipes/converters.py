@@ -5,14 +5,14 @@ Each refuses a text with a ValidationError, whose code says what kind of fault i
 
 from __future__ import annotations
 
+import datetime as dt
 import json as jsonlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date as Date
-from datetime import datetime as DateTime
 from decimal import Decimal
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -33,19 +33,26 @@ NUMBER = re.compile(r"[+-]?(\d{1,500}(\.\d{0,500})?|\.\d{1,500})", re.ASCII).ful
 SHOWN = 60  # characters of a value, or choices, within a sentence
 
 
-def text(longest: int | None = None) -> Convert:
+class Text:
     """Text as it stands, of at most so many characters."""
-    if longest is None:
-        return str
 
-    def convert(cell: str) -> str:
-        if len(cell) > longest:
+    def __init__(self, longest: int | None = None):
+        self.longest = longest
+
+    def __call__(self, cell: str) -> str:
+        if self.longest is not None and len(cell) > self.longest:
             raise ValidationError(
-                f"The text has {len(cell)} characters; at most {longest} are allowed.", "too_long"
+                f"The text has {len(cell)} characters; at most {self.longest} are allowed.",
+                "too_long",
             )
         return cell
 
-    return convert
+    def fits(self, cells: Iterable[str]) -> bool:
+        """Whether all these cells are good: quicker than one by one."""
+        return self.longest is None or max(map(len, cells), default=0) <= self.longest
+
+
+text = Text
 
 
 def integer(lowest: int | None = None, highest: int | None = None) -> Convert:
@@ -69,14 +76,11 @@ def number(
 ) -> Convert:
     """A decimal number with a point, kept exactly; `digits` in all, `places` behind the point."""
 
+    fits = NUMBER if places is None else _digits(digits, places).fullmatch
+
     def convert(cell: str) -> Decimal:
-        if not NUMBER(cell) and not NUMBER(cell := cell.strip()):
-            raise ValidationError(
-                f"{_shown(cell)} is not a number; write it with a point, like 1234.5.",
-                "invalid_number",
-            )
-        if places is not None:
-            _check_digits(cell, digits, places)
+        if not fits(cell):
+            _check_number(cell := cell.strip(), digits, places)
         value = Decimal(cell)
         if lowest is not None or highest is not None:
             _check_range(value, lowest, highest)
@@ -97,12 +101,12 @@ def boolean() -> Convert:
     return convert
 
 
-def date(earliest: Date | None = None, latest: Date | None = None) -> Convert:
+def date(earliest: dt.date | None = None, latest: dt.date | None = None) -> Convert:
     """A date like 2026-03-31."""
 
-    def convert(cell: str) -> Date:
+    def convert(cell: str) -> dt.date:
         try:
-            value = Date.fromisoformat(cell := cell.strip())
+            value = dt.date.fromisoformat(cell := cell.strip())
         except ValueError:
             value = None
         if value is None or value.isoformat() != cell:
@@ -122,9 +126,9 @@ def date(earliest: Date | None = None, latest: Date | None = None) -> Convert:
 def moment() -> Convert:
     """A date and time like 2026-03-31T12:30:00+02:00; without an offset in the current zone."""
 
-    def convert(cell: str) -> DateTime:
+    def convert(cell: str) -> dt.datetime:
         try:
-            value = DateTime.fromisoformat(cell.strip())
+            value = dt.datetime.fromisoformat(cell.strip())
             return timezone.make_aware(value) if timezone.is_naive(value) else value
         except (ValueError, OverflowError):
             raise ValidationError(
@@ -161,9 +165,7 @@ def choice(allowed: Mapping[str, Any] | Iterable[str], code: str = "invalid_choi
         try:
             return kept[cell.strip().lower()]
         except KeyError:
-            raise ValidationError(
-                f"{_shown(cell)} is not one of {_listed(kept)}.", code
-            ) from None
+            raise ValidationError(f"{_shown(cell)} is not one of {_listed(kept)}.", code) from None
 
     return convert
 
@@ -257,16 +259,27 @@ def _check_range(value: Any, lowest: Any, highest: Any) -> None:
         raise ValidationError(f"{value} is more than {highest}.", "invalid_number")
 
 
-def _check_digits(cell: str, digits: int | None, places: int) -> None:
+def _digits(digits: int | None, places: int) -> re.Pattern[str]:
+    """What a number looks like that has at most so many digits, but for zeros at its ends."""
+    whole = 500 if digits is None else digits - places
+    return re.compile(rf"[+-]?(?=\.?\d)0*\d{{0,{whole}}}(\.\d{{0,{places}}}0*)?", re.ASCII)
+
+
+def _check_number(cell: str, digits: int | None, places: int | None) -> None:
+    if not NUMBER(cell):
+        raise ValidationError(
+            f"{_shown(cell)} is not a number; write it with a point, like 1234.5.",
+            "invalid_number",
+        )
     whole, _, fraction = cell.partition(".")
-    if len(fraction) > places and len(fraction.rstrip("0")) > places:
+    if places is not None and len(fraction.rstrip("0")) > places:
         raise ValidationError(
             f"{_shown(cell)} has more than {places} decimal places.", "invalid_number"
         )
-    if digits is not None and len(whole.lstrip("+-0")) > digits - places:
+    if digits is not None and len(whole.lstrip("+-0")) > digits - (places or 0):
         raise ValidationError(
-            f"{_shown(cell)} is too large: at most {digits - places} digits may stand before the "
-            "point.",
+            f"{_shown(cell)} is too large: at most {digits - (places or 0)} digits may stand "
+            "before the point.",
             "invalid_number",
         )
 
@@ -307,7 +320,7 @@ def _json_string(value: str) -> str:
 
 
 def _json_float(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not isfinite(value):
         raise ValueError(f"the number {value} is out of range")
     return repr(value)
 
@@ -318,13 +331,15 @@ JSON_TEXTS: dict[type, Callable[[Any], str]] = {
     type(None): lambda _: "null",
     int: str,
     float: _json_float,
-    Decimal: lambda value: format(value, "f"),
-    Date: lambda value: f'"{value.isoformat()}"',
-    DateTime: lambda value: f'"{value.isoformat()}"',
+    Decimal: str,
+    dt.date: lambda value: f'"{value.isoformat()}"',
+    dt.datetime: lambda value: f'"{value.isoformat()}"',
     uuid.UUID: lambda value: f'"{value}"',
     list: lambda value: "[" + ",".join(map(json_text, value)) + "]",
     tuple: lambda value: "[" + ",".join(map(json_text, value)) + "]",
-    dict: lambda value: "{"
-    + ",".join(f"{_json_string(str(key))}:{json_text(of)}" for key, of in value.items())
-    + "}",
+    dict: lambda value: (
+        "{"
+        + ",".join(f"{_json_string(str(key))}:{json_text(of)}" for key, of in value.items())
+        + "}"
+    ),
 }

@@ -1,5 +1,7 @@
 """Exports: the rows of a resource as a CSV file that an import of the same resource reads back."""
 
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
 from __future__ import annotations
 
 import csv
@@ -16,7 +18,7 @@ from django.db.models import OuterRef, Subquery
 
 from jobs.definition import FunctionStep, Job
 from jobs.recipes.imports import DELIMITER_CHOICES, delimiter_of
-from jobs.resource import Column, Resource
+from jobs.resource import Column, Resource, ResourceClass
 
 CHECKPOINT_SECONDS = 1.0
 # Spreadsheets take these texts for formulas; an apostrophe before them says that they are none.
@@ -33,16 +35,14 @@ class ExportJob(Job):
     """
 
     type = "export"
-    resource: ClassVar[type[Resource]]
+    resource: ClassVar[ResourceClass]
 
     class Parameters(forms.Form):
         delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES[1:], required=False, initial=";")
 
     def steps(self) -> list[FunctionStep]:
         return [
-            FunctionStep(
-                name="export", label="Write rows", function=self.write_file, atomic=False
-            )
+            FunctionStep(name="export", label="Write rows", function=self.write_file, atomic=False)
         ]
 
     def write_file(self, context: Any) -> dict[str, int]:
@@ -58,10 +58,10 @@ class ExportJob(Job):
                 if selection.unknown:
                     self.workspace.log(f"Keys left out: {', '.join(selection.unknown)}.")
                 with self.workspace.create(name) as file:
-                    rows = self._copy(selection, cursor, file, context)
+                    rows = self._copy(selection, file, context)
         return {"rows": rows}
 
-    def _copy(self, selection: Selection, cursor: psycopg.Cursor, file: Any, context: Any) -> int:
+    def _copy(self, selection: Selection, file: Any, context: Any) -> int:
         delimiter = delimiter_of(self.parameters) or ";"
         header = io.StringIO()
         csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(selection.header)
@@ -100,7 +100,7 @@ class Selection:
         self.header = [name for column in self.columns for name in column.names]
         self.unknown = [name for name in names if name not in taken]
 
-    def lines(self, delimiter: str) -> Iterator[bytes]:
+    def lines(self, delimiter: str) -> Iterator[Any]:
         """The lines of the file behind its header."""
         cells = ", ".join(cell for column in self.columns for cell in self._cells(column))
         query = f"SELECT {cells} FROM {self.inner}"
@@ -111,7 +111,8 @@ class Selection:
 
     def count(self) -> int:
         self.cursor.execute(f"SELECT count(*) FROM {self.inner}", self.params)
-        return self.cursor.fetchone()[0]
+        (found,) = self.cursor.fetchall()
+        return found[0]
 
     def _inner(self) -> tuple[str, tuple[Any, ...]]:
         selected = [self._selected(name) for name in self.fields]
@@ -121,7 +122,7 @@ class Selection:
         return f"({sql}) AS q({names})", params
 
     def _selected(self, name: str) -> Any:
-        field = self.resource.model._meta.get_field(name)
+        field: Any = self.resource.model._meta.get_field(name)
         if not field.is_relation:
             return name
         code = self.resource.lookups[name]
@@ -139,7 +140,7 @@ class Selection:
         for field, prefix in self.resource.extra_fields().items():
             column = self._source(field)
             self.cursor.execute(
-                f"SELECT DISTINCT jsonb_object_keys({column}) AS key FROM {self.inner} ORDER BY key",
+                f"SELECT DISTINCT jsonb_object_keys({column}) AS key FROM {self.inner} ORDER BY 1",
                 self.params,
             )
             names += [prefix + key for (key,) in self.cursor.fetchall()]
@@ -176,7 +177,8 @@ def _cell(source: str, field: Any) -> str:
 def _json_cell(value: str) -> str:
     """A list with commas, a truth value as 1 or 0, anything else as its text."""
     return (
-        f"CASE jsonb_typeof({value}) WHEN 'array' THEN (SELECT string_agg(part, ',' ORDER BY place) "
+        f"CASE jsonb_typeof({value}) WHEN 'array' THEN "
+        "(SELECT string_agg(part, ',' ORDER BY place) "
         f"FROM jsonb_array_elements_text({value}) WITH ORDINALITY AS parts(part, place)) "
         f"WHEN 'boolean' THEN CASE WHEN {value}::boolean THEN '1' ELSE '0' END "
         f"ELSE {value} #>> '{{}}' END"

@@ -15,7 +15,7 @@ from jobs.recipes.readers import Batch, CsvReader, Position
 from jobs.recipes.rows import Parsed, RowParser
 from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.trees import Tree
-from jobs.resource import Column, Resource, UnknownColumns
+from jobs.resource import Column, Resource, ResourceClass, UnknownColumns
 
 DELIMITER_CHOICES = [
     ("", "Found from the header"),
@@ -56,15 +56,13 @@ class ImportJob(Job):
     """
 
     type = "import"
-    resource: ClassVar[type[Resource]]
+    resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
 
     class Parameters(forms.Form):
         file = forms.FileField(help_text="A CSV file whose first line names the columns.")
         delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
-        encoding = forms.ChoiceField(
-            choices=ENCODING_CHOICES, required=False, initial="utf-8"
-        )
+        encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
 
     def steps(self) -> list[StagedStep]:
         return [
@@ -137,7 +135,9 @@ class ImportJob(Job):
             if field not in present
         ]
         if missing:
-            raise JobError(f"{_these('column', missing)} missing in the file; nothing was imported.")
+            raise JobError(
+                f"{_these('column', missing)} missing in the file; nothing was imported."
+            )
         return columns
 
 

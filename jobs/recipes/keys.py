@@ -1,17 +1,26 @@
-"""What makes rows of a model unique, read from its constraints."""
+"""Names of a model in SQL, and what makes its rows unique, read from its constraints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Lower
+
+
+def quote(name: str | None) -> str:
+    """The name of a table or a column as it stands in SQL."""
+    return connection.ops.quote_name(name or "")
 
 
 def folded_fields(model: type[models.Model]) -> set[str]:
     """The fields that a unique constraint compares by Lower(field): their case does not matter."""
     return {
-        name for folded in _constraint_fields(model) for name, is_folded in folded.items() if is_folded
+        name
+        for fields in _constraint_fields(model)
+        for name, is_folded in fields.items()
+        if is_folded
     }
 
 
@@ -29,7 +38,9 @@ def _constraint_fields(model: type[models.Model]) -> Iterator[dict[str, bool]]:
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and not constraint.condition:
             fields = dict.fromkeys(constraint.fields, False)
-            for expression in constraint.expressions:
-                inner = expression.source_expressions[0] if isinstance(expression, Lower) else expression
-                fields[getattr(inner, "name", "")] = isinstance(expression, Lower)
+            expressions: Any = constraint.expressions
+            for expression in expressions:
+                is_folded = isinstance(expression, Lower)
+                inner = expression.source_expressions[0] if is_folded else expression
+                fields[getattr(inner, "name", "")] = is_folded
             yield fields

@@ -4,6 +4,8 @@ The statement joins the target first, so that rows that are the same already are
 no new row version, no WAL, no sequence value. Keys are compared by the target's own unique index.
 """
 
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -14,11 +16,9 @@ import psycopg
 from django.db import connection, models
 
 from jobs.definition import Counters, ItemWarning, StagedChunk
-from jobs.recipes.keys import folded_fields
+from jobs.recipes.keys import folded_fields, quote
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
 from jobs.resource import Resource
-
-quote = connection.ops.quote_name
 
 
 class UnresolvedParent(psycopg.errors.IntegrityError):
@@ -78,9 +78,7 @@ class MergeStager:
         cursor.execute(
             f"DELETE FROM pg_temp.{self.staging} WHERE n = ANY(%s)", [[n for n, _ in superseded]]
         )
-        chunk.counters = replace(
-            chunk.counters, skipped=chunk.counters.skipped + len(superseded)
-        )
+        chunk.counters = replace(chunk.counters, skipped=chunk.counters.skipped + len(superseded))
         chunk.warnings += [
             ItemWarning(
                 code="superseded",
@@ -94,9 +92,9 @@ class MergeStager:
     def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
         bounds = {"low": low, "high": high}
         cursor.execute(self._statement, self._constants | bounds)
-        created, updated, given, written = cursor.fetchone()
+        created, updated, given, written = _only_row(cursor)
         if self.parent:
-            updated += len(self._link_parents(cursor, bounds) - set(written))
+            updated += len(self._link_parents(cursor, self.parent, bounds) - set(written))
         # What is checked only at commit is checked here, where one row can still be told apart.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
         return Counters(created=created, updated=updated, unchanged=given - created - updated)
@@ -144,7 +142,9 @@ class MergeStager:
         values = [*staged, *self._defaults.values()]
         order = ", ".join(f"k{i}" for i in range(len(self.keys)))
         conflict = ", ".join(self._fold("", of) for of in self.keys)
-        folded = "".join(f", {self._fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
+        folded = ""
+        if self.many:  # which find the written rows again by their keys
+            folded = "".join(f", {self._fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
         return f"""INSERT INTO {self.table} AS t ({", ".join(names)})
             SELECT {", ".join(values)} FROM source ORDER BY {order}
             ON CONFLICT ({conflict}) DO UPDATE SET {", ".join(self._changes)}
@@ -170,14 +170,15 @@ class MergeStager:
     def _defaults(self) -> dict[str, str]:
         """The columns that the file does not have: what new rows get there, as SQL."""
         present = {of.field for of in self.staged}
-        defaults = {}
+        defaults: dict[str, str] = {}
         for field in self.model._meta.concrete_fields:
             if field in present or field.generated or field.has_db_default():
                 continue
             if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
                 defaults[quote(field.column)] = _now(field)
             elif not differs_by_row(field) and field.get_default() is not None:
-                defaults[quote(field.column)] = f"%({field.column})s::{field.rel_db_type(connection)}"
+                kind = field.rel_db_type(connection)
+                defaults[quote(field.column)] = f"%({field.column})s::{kind}"
         return defaults
 
     @cached_property
@@ -212,25 +213,29 @@ class MergeStager:
                 WHERE x.{own} = w.pk AND x.{other} <> ALL(w.keys)),
             added{number} AS (INSERT INTO {table} ({own}, {other})
                 SELECT w.pk, wish.key FROM wanted{number} w CROSS JOIN unnest(w.keys) AS wish(key)
-                WHERE NOT EXISTS (SELECT FROM {table} x WHERE x.{own} = w.pk AND x.{other} = wish.key)
+                WHERE NOT EXISTS
+                    (SELECT FROM {table} x WHERE x.{own} = w.pk AND x.{other} = wish.key)
                 ORDER BY 1, 2 ON CONFLICT DO NOTHING)"""
         return parts
 
     # --- A relation to rows of the same model -----------------------------------------------------
 
-    def _link_parents(self, cursor: psycopg.Cursor, bounds: dict[str, int]) -> set[Any]:
+    def _link_parents(
+        self, cursor: psycopg.Cursor, of: StagedField, bounds: dict[str, int]
+    ) -> set[Any]:
         """Give the staged rows their parents; returns the primary keys that had another one."""
-        column, key = _column(self.parent), self.keys[0]
+        column, key = _column(of), self.keys[0]
         parent = f"{self._fold('p', key)} = {self._fold('s', key, column)}"
         cursor.execute(
             f"""SELECT s.{column} FROM pg_temp.{self.staging} s
             LEFT JOIN {self.table} p ON {parent}
-            WHERE s.n >= %(low)s AND s.n < %(high)s AND s.{column} IS NOT NULL AND p.{self.pk} IS NULL
+            WHERE s.n >= %(low)s AND s.n < %(high)s
+                AND s.{column} IS NOT NULL AND p.{self.pk} IS NULL
             ORDER BY s.n LIMIT 1""",
             bounds,
         )
         if missing := cursor.fetchone():
-            raise self._unresolved("unknown_reference", f"{missing[0]!r} was itself left out.")
+            raise _unresolved(of, "unknown_reference", f"{missing[0]!r} was itself left out.")
         touched = "".join(f", {name} = {value}" for name, value in self._touched.items())
         cursor.execute(
             f"""UPDATE {self.table} t SET {column} = link.parent{touched}
@@ -244,24 +249,21 @@ class MergeStager:
         )
         linked = {pk for (pk,) in cursor.fetchall()}
         if linked:
-            self._refuse_cycles(cursor, linked)
+            self._refuse_cycles(cursor, of, linked)
         return linked
 
-    def _refuse_cycles(self, cursor: psycopg.Cursor, linked: set[Any]) -> None:
-        column = _column(self.parent)
+    def _refuse_cycles(self, cursor: psycopg.Cursor, of: StagedField, linked: set[Any]) -> None:
+        column = _column(of)
         cursor.execute(
             f"""WITH RECURSIVE up(start, node) AS (
                 SELECT {self.pk}, {column} FROM {self.table} WHERE {self.pk} = ANY(%s)
-                UNION SELECT up.start, t.{column} FROM up JOIN {self.table} t ON t.{self.pk} = up.node
+                UNION SELECT up.start, t.{column} FROM up
+                    JOIN {self.table} t ON t.{self.pk} = up.node
             ) SELECT EXISTS (SELECT FROM up WHERE start = node)""",
             [list(linked)],
         )
-        if cursor.fetchone()[0]:
-            raise self._unresolved("cycle", "this would make the row its own ancestor.")
-
-    def _unresolved(self, code: str, reason: str) -> UnresolvedParent:
-        name = self.parent.field.name
-        return UnresolvedParent(code, f"The {name} cannot be set: {reason}", name)
+        if _only_row(cursor)[0]:
+            raise _unresolved(of, "cycle", "this would make the row its own ancestor.")
 
     # --- Pieces of SQL ----------------------------------------------------------------------------
 
@@ -271,12 +273,10 @@ class MergeStager:
         return f"lower({name})" if of.field.name in self.folded else name
 
     def _same_key(self, left: str, right: str) -> str:
-        return " AND ".join(
-            f"{self._fold(left, of)} = {self._fold(right, of)}" for of in self.keys
-        )
+        return " AND ".join(f"{self._fold(left, of)} = {self._fold(right, of)}" for of in self.keys)
 
     def _merged(self, old: str, new: str, of: StagedField) -> str:
-        """The value that a row gets: a JSON object loses the keys of the file, then gets its own."""
+        """The value a row gets: a JSON object loses the keys of the file and gets the row's."""
         column = _column(of)
         if of.kind is not Kind.MERGED:
             return f"{new}.{column}"
@@ -305,6 +305,17 @@ def explain(error: psycopg.Error, model: type[models.Model]) -> tuple[str, str, 
     return "refused", f"The database refused the row: {diag.message_primary or error}.", column
 
 
+def _unresolved(of: StagedField, code: str, reason: str) -> UnresolvedParent:
+    name = of.field.name
+    return UnresolvedParent(code, f"The {name} cannot be set: {reason}", name)
+
+
+def _only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
 def _column(of: StagedField) -> str:
     """The quoted name of the field's column, or of the relation where it has none."""
     return quote(of.field.column or of.field.name)
@@ -312,12 +323,12 @@ def _column(of: StagedField) -> str:
 
 def _through(of: StagedField) -> tuple[str, str, str]:
     """The table of a many-to-many relation, its column for the row and that for the other one."""
-    names = (
-        of.field.m2m_db_table(),
-        of.field.m2m_column_name(),
-        of.field.m2m_reverse_name(),
+    field = of.field
+    return (
+        quote(field.m2m_db_table()),
+        quote(field.m2m_column_name()),
+        quote(field.m2m_reverse_name()),
     )
-    return tuple(quote(name) for name in names)
 
 
 def _now(field: models.Field) -> str:

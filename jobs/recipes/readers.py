@@ -6,12 +6,13 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from django.db.models import Model, QuerySet
 
 from jobs.definition import JobError
 
+AnyModel = TypeVar("AnyModel", bound=Model)
 DELIMITERS = (";", ",", "\t", "|")
 CELL_LIMIT = 1 << 20  # characters
 LINE_LIMIT = 1 << 24  # bytes
@@ -29,8 +30,8 @@ REASONS = {
 
 
 def by_pk(
-    queryset: QuerySet[Any], after: Any = None, page: int = 500
-) -> Iterator[tuple[Any, Model]]:
+    queryset: QuerySet[AnyModel], after: Any = None, page: int = 500
+) -> Iterator[tuple[Any, AnyModel]]:
     """Yield (primary key, object) in primary-key order, one query a page, from behind `after`."""
     queryset = queryset.order_by("pk")
     while True:
@@ -62,7 +63,7 @@ class Batch:
     rows: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
-    end: Position = Position(0, 0, 0)
+    end: Position = field(default_factory=lambda: Position(0, 0, 0))
     suspect: bool = False
     fault: JobError | None = None
 
@@ -105,7 +106,9 @@ class CsvReader:
         try:
             for cells in self._reader:
                 if len(cells) > width:
-                    raise csv.Error(f"it has {len(cells)} cells, but the header has {width} names")
+                    why = f"it has {len(cells)} cells, but the header has {width} names"
+                    batch.fault = _broken(line, why)
+                    break
                 if cells:
                     row += 1
                     batch.records.append(cells)
@@ -117,7 +120,7 @@ class CsvReader:
                 if len(batch.rows) >= size or offset - start.offset >= BATCH_LIMIT:
                     break
         except csv.Error as error:
-            batch.fault = JobError(f"The record that begins in line {line} is broken: {_why(error)}.")
+            batch.fault = _broken(line, _why(error))
         batch.end = self._next = Position(offset, row, line)
         batch.suspect = self._suspect
         return batch
@@ -190,6 +193,10 @@ class CsvReader:
         if first.startswith(UTF16_MARKS):
             raise JobError("The file is in UTF-16. Save it as UTF-8 and try again.")
         return first
+
+
+def _broken(line: int, why: str) -> JobError:
+    return JobError(f"The record that begins in line {line} is broken: {why}.")
 
 
 def _why(error: csv.Error) -> str:

@@ -1,5 +1,7 @@
 """References to rows of other tables by a code: found chunk by chunk, by PostgreSQL's own rules."""
 
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -9,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, models
 
 from jobs.recipes.converters import codes
-from jobs.recipes.keys import folded_fields
+from jobs.recipes.keys import folded_fields, quote
 
 CACHE_LIMIT = 50_000  # codes
 
@@ -24,12 +26,10 @@ class Reference:
     def __init__(self, model: type[models.Model], code: str):
         self.model = model
         self.known: dict[str, Any] = {}
-        self.table = connection.ops.quote_name(model._meta.db_table)
-        field = model._meta.get_field(code)
-        column = connection.ops.quote_name(field.column)
-        self.column = column if isinstance(field, (models.CharField, models.TextField)) else (
-            f"{column}::text"
-        )
+        self.table = quote(model._meta.db_table)
+        field: Any = model._meta.get_field(code)
+        is_text = isinstance(field, models.CharField | models.TextField)
+        self.column = quote(field.column) + ("" if is_text else "::text")
         self.folds = code in folded_fields(model)
 
     def load(self, cells: Iterable[str], several: bool = False) -> None:
@@ -64,7 +64,7 @@ class Reference:
             raise self.unknown([cell.strip()]) from None
 
     def many(self, cell: str) -> list[Any]:
-        """The primary keys of the rows with these codes, separated by commas, in ascending order."""
+        """The primary keys, ascending, of the rows with these codes, separated by commas."""
         wanted = codes(cell)
         try:
             return sorted({self.known[code] for code in wanted})
@@ -72,12 +72,13 @@ class Reference:
             raise self.unknown([code for code in wanted if code not in self.known]) from None
 
     def unknown(self, missing: list[str]) -> ValidationError:
-        names = self.model._meta.verbose_name if len(missing) == 1 else (
-            self.model._meta.verbose_name_plural
-        )
+        meta = self.model._meta
         listed = ", ".join(map(repr, missing))
-        verb = "is" if len(missing) == 1 else "are"
-        return ValidationError(f"There {verb} no {names} {listed}.", "unknown_reference")
+        if len(missing) == 1:
+            sentence = f"There is no {meta.verbose_name} {listed}."
+        else:
+            sentence = f"There are no {meta.verbose_name_plural} {listed}."
+        return ValidationError(sentence, "unknown_reference")
 
     def fold(self, texts: Iterable[str]) -> dict[str, tuple[str, bool]]:
         """For each text: how it is compared, and whether a row with this code exists."""
@@ -94,4 +95,4 @@ class Reference:
         return f"lower({expression})" if self.folds else expression
 
     def _key(self) -> str:
-        return connection.ops.quote_name(self.model._meta.pk.column)
+        return quote(self.model._meta.pk.column)

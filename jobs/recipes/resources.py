@@ -46,8 +46,8 @@ def _register_job(
     about = " ".join((resource.__doc__ or "").split("\n\n")[0].split())
     body: dict[str, Any] = {
         "resource": resource,
-        "source": classmethod(lambda cls: "\n".join(resource.sources())),
-        "version": classmethod(lambda cls: digest(cls.name, *resource.sources())),
+        "source": classmethod(lambda cls: "\n".join(cls.resource.sources())),
+        "version": classmethod(lambda cls: digest(cls.name, *cls.resource.sources())),
         "__doc__": f"{verb.capitalize()} {plural}. {about}".strip(),
         "__module__": resource.__module__,
         "__qualname__": f"{resource.__qualname__}.{verb}",
@@ -86,16 +86,18 @@ def _check_relation(resource: type[Resource], field: Any) -> None:
     lookup = resource.lookups.get(field.name)
     if lookup is None:
         raise _wrong(
-            resource, f"lookups must say by which field of {field.related_model.__name__} files "
-            f"name the {field.name}"
+            resource,
+            f"lookups must say by which field of {field.related_model.__name__} files "
+            f"name the {field.name}",
         )
     if not is_unique(field.related_model, {lookup}):
         raise _wrong(resource, f"{field.related_model.__name__}.{lookup} is not unique")
     own = field.related_model is resource.model and not field.many_to_many
     if own and (not field.null or (lookup,) != resource.key_fields()):
         raise _wrong(
-            resource, f"{field.name} refers to the same model, so it must be nullable and looked "
-            "up by the resource's key"
+            resource,
+            f"{field.name} refers to the same model, so it must be nullable and looked "
+            "up by the resource's key",
         )
 
 

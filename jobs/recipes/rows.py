@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models
 
 from jobs.definition import Counters, ItemWarning, Skip
-from jobs.recipes.converters import for_field, json_text, text
+from jobs.recipes.converters import Text, for_field, json_text
 from jobs.recipes.readers import Batch
 from jobs.recipes.references import Reference
 from jobs.recipes.staging import Kind, StagedField
@@ -19,6 +18,7 @@ from jobs.resource import Column, Resource
 VALUE_LIMIT = 200  # characters of a value within a warning
 TRIGGERS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets take a cell that starts so for a formula
 SEPARATOR = "\x1f"
+FEW = 4  # cells on each distinct one, for a table of the distinct ones to pay
 
 
 @dataclass(slots=True)
@@ -46,11 +46,15 @@ class RowParser:
         self.header = header
         self.staged = staged
         keys = resource.key_fields()
-        self.cells = [BoundColumn(column, header, resource) for column in columns]
+        self.cleans = type(resource).clean is not Resource.clean
+        by_field = {of.field.name: of for of in staged}
+        self.cells = [
+            BoundColumn(column, header, resource, by_field[column.field], not self.cleans)
+            for column in columns
+        ]
         self.key_indexes = [
             bound.indexes[0] for key in keys for bound in self.cells if bound.column.field == key
         ]
-        self.cleans = type(resource).clean is not Resource.clean
 
     def parse(self, batch: Batch) -> Parsed:
         faults = _Faults(batch)
@@ -101,31 +105,35 @@ class RowParser:
             return list(grid[self.key_indexes[0]])
         return ["/".join(cells) for cells in zip(*(grid[i] for i in self.key_indexes), strict=True)]
 
-    def _staged_columns(self, values: list[list[Any]]) -> Iterator[list[Any]]:
+    def _staged_columns(self, columns: list[list[Any]]) -> Iterator[list[Any]]:
         """The columns of the staging table from those of the file."""
         for staged in self.staged:
             own = [
-                (bound, of)
-                for bound, of in zip(self.cells, values, strict=True)
+                column
+                for bound, column in zip(self.cells, columns, strict=True)
                 if bound.column.field == staged.field.name
             ]
             if staged.kind is Kind.DEFAULT:
-                yield [staged.default() for _ in values[0]]
+                yield [staged.default() for _ in columns[0]]
             elif staged.kind is Kind.MERGED:
-                yield _json_objects([bound.column.key or "" for bound, _ in own], [of for _, of in own])
+                members = zip(*own, strict=True)
+                yield ["{" + ",".join(filter(None, each)) + "}" for each in members]
             else:
-                yield staged.for_copy(own[0][1])
+                yield own[0]
 
     def _cleaned_rows(
         self, values: list[list[Any]], faults: _Faults
     ) -> list[tuple[Any, ...] | None]:
         """The rows for COPY after the resource's `clean`; None for those it leaves out."""
-        rows = []
+        rows: list[tuple[Any, ...] | None] = []
         for place, row_values in enumerate(zip(*values, strict=True)):
-            row = None
+            cleaned = None
             if place not in faults.found:
-                row = self._clean(self._as_dict(row_values), place, faults)
-            rows.append(row and tuple(staged.from_row(row) for staged in self.staged))
+                cleaned = self._clean(self._as_dict(row_values), place, faults)
+            if cleaned is None:
+                rows.append(None)
+            else:
+                rows.append(tuple(staged.from_row(cleaned) for staged in self.staged))
         return rows
 
     def _as_dict(self, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -137,9 +145,7 @@ class RowParser:
                 row.setdefault(bound.column.field, {})[bound.column.key] = value
         return row
 
-    def _clean(
-        self, row: dict[str, Any], place: int, faults: _Faults
-    ) -> dict[str, Any] | None:
+    def _clean(self, row: dict[str, Any], place: int, faults: _Faults) -> dict[str, Any] | None:
         given = set(row)
         try:
             cleaned = self.resource.clean(row)
@@ -160,30 +166,42 @@ class RowParser:
 
 
 class BoundColumn:
-    """A column with its place in the file and its converter."""
+    """A column with its place in the file and its converter.
 
-    def __init__(self, column: Column, header: list[str], resource: Resource):
+    With `encodes` it gives values ready for COPY, and members of a JSON object as `"key":value`;
+    without, the values themselves, for the resource's `clean`.
+    """
+
+    def __init__(
+        self,
+        column: Column,
+        header: list[str],
+        resource: Resource,
+        staged: StagedField,
+        encodes: bool,
+    ):
         self.column = column
         self.indexes = [header.index(name) for name in column.names]
-        self.field = resource.model._meta.get_field(column.field)
+        self.field: Any = resource.model._meta.get_field(column.field)
         self.reference: Reference | None = None
         self.several = bool(self.field.many_to_many)
         self.required = column.field in resource.key_fields()
         self.convert = column.convert or self._own_converter(resource)
         self.empty = self._empty()
+        self.encodes = encodes
+        self.start = None if column.key is None else json_text(column.key) + ":"
+        self.encode = staged.encoder()
 
     def _own_converter(self, resource: Resource) -> Callable[..., Any]:
         if self.column.parts:
             return lambda *cells: dict(zip(self.column.parts, cells, strict=True))
         if self.column.key is not None:
-            return text()
+            return Text()
         if not self.field.is_relation:
             return for_field(self.field)
         if self.field.related_model is resource.model and not self.several:
             return str.strip  # a parent may stand in the same file, so the merge resolves it
-        self.reference = Reference(
-            self.field.related_model, resource.lookups[self.field.name]
-        )
+        self.reference = Reference(self.field.related_model, resource.lookups[self.field.name])
         return self.reference.many if self.several else self.reference.one
 
     def _empty(self) -> Callable[[], Any] | None:
@@ -202,32 +220,57 @@ class BoundColumn:
         raise ValidationError(f"{self.column.names[0]} must not be empty.", "blank")
 
     def read(self, grid: list[Sequence[str]], faults: _Faults) -> list[Any]:
-        """The values of the column in all rows; a fault stands in for the value as None."""
-        cells = grid[self.indexes[0]]
+        """The column in all rows, ready for COPY or as values; None stands in for a fault."""
+        cells: Sequence[Any] = grid[self.indexes[0]]
         if self.reference:
             self.reference.load(cells, self.several)
-        convert, empty = self.convert, self.empty
+        if len(self.indexes) > 1:
+            cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
         try:
-            if len(self.indexes) > 1:
-                groups = zip(*(grid[index] for index in self.indexes), strict=True)
-                return [convert(*group) if any(group) else None for group in groups]
-            if empty is None:
-                return [convert(cell) if cell else None for cell in cells]
-            return [convert(cell) if cell else empty() for cell in cells]
+            if self.encodes:
+                distinct = set(cells)
+                if len(distinct) * FEW <= len(cells):  # then each is converted only once
+                    known = dict(zip(distinct, self._values(distinct), strict=True))
+                    return [known[cell] for cell in cells]
+            return self._values(cells)
         except (ValidationError, ValueError):
-            return self._read_one_by_one(grid, faults)
+            return self._read_one_by_one(cells, faults)
 
-    def _read_one_by_one(self, grid: list[Sequence[str]], faults: _Faults) -> list[Any]:
-        values = []
-        for place, group in enumerate(zip(*(grid[index] for index in self.indexes), strict=True)):
-            value = None
-            try:
-                if any(group):
-                    value = self.convert(*group)
-                elif self.empty:
-                    value = self.empty()
-            except (ValidationError, ValueError) as error:
-                faults.add(place, self.column.names[0], " ".join(group), error)
+    def _values(self, cells: Collection[Any]) -> list[Any]:
+        convert, empty = self.convert, self.empty
+        if len(self.indexes) > 1:
+            values = [convert(*group) if any(group) else None for group in cells]
+        elif isinstance(convert, Text) and empty is None and convert.fits(cells):
+            values = [cell or None for cell in cells]
+        elif empty is None:
+            values = [convert(cell) if cell else None for cell in cells]
+        else:
+            values = [convert(cell) if cell else empty() for cell in cells]
+        return self._encoded(values)
+
+    def _encoded(self, values: list[Any]) -> list[Any]:
+        """The values as COPY takes them, or as members of a JSON object; empty for none."""
+        encode, start = self.encode, self.start
+        if not self.encodes or encode is None:
+            return values
+        if start is None:
+            return [None if value is None else encode(value) for value in values]
+        return ["" if value is None else start + encode(value) for value in values]
+
+    def _read_one_by_one(self, cells: Collection[Any], faults: _Faults) -> list[Any]:
+        """As `_values`, but a fault costs only its own row."""
+        values, known = [], {}
+        for place, cell in enumerate(cells):
+            if cell not in known:
+                try:
+                    known[cell] = self._values([cell])[0]
+                except (ValidationError, ValueError) as error:
+                    known[cell] = error
+            value = known[cell]
+            if isinstance(value, Exception):
+                text = cell if isinstance(cell, str) else " ".join(cell)
+                faults.add(place, self.column.names[0], text, value)
+                value = None
             values.append(value)
         return values
 
@@ -282,7 +325,9 @@ class _Faults:
     def parsed(
         self, rows: Sequence[tuple[Any, ...] | None], indexes: list[int], keys: list[str]
     ) -> Parsed:
-        warnings = [each for found in (self.unread, self.found) for of in found.values() for each in of]
+        warnings = [
+            each for found in (self.unread, self.found) for of in found.values() for each in of
+        ]
         failed = len(self.unread) + len(self.found) - self.skipped
         good: Sequence[int] = range(len(rows))
         if self.found:
@@ -291,7 +336,7 @@ class _Faults:
             keys = [keys[place] for place in good]
             indexes = [indexes[place] for place in good]
         return Parsed(
-            rows=list(rows),
+            rows=[row for row in rows if row is not None],
             indexes=indexes,
             keys=keys,
             warnings=sorted(warnings, key=lambda warning: warning.row or 0),
@@ -313,15 +358,6 @@ def _without_guard(cells: Sequence[str]) -> Sequence[str]:
         cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(TRIGGERS) else cell
         for cell in cells
     ]
-
-
-def _json_objects(keys: list[str], columns: list[list[Any]]) -> list[str]:
-    """The JSON text of one object a row, without the keys whose values are None."""
-    fragments = []
-    for key, values in zip(keys, columns, strict=True):
-        start = json_text(key) + ":"
-        fragments.append(["" if value is None else start + json_text(value) for value in values])
-    return ["{" + ",".join(filter(None, parts)) + "}" for parts in zip(*fragments, strict=True)]
 
 
 def _by_field(error: ValidationError) -> list[tuple[str, ValidationError]]:

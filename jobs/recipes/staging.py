@@ -49,13 +49,6 @@ class StagedField:
     def default(self) -> Any:
         return self.field.get_db_prep_save(self.field.get_default(), connection)
 
-    def for_copy(self, values: list[Any]) -> list[Any]:
-        """The values of a whole column as COPY takes them."""
-        convert = self._copy_converter()
-        if convert is None:
-            return values
-        return [None if value is None else convert(value) for value in values]
-
     def from_row(self, row: dict[str, Any]) -> Any:
         """The value for COPY from a cleaned row."""
         if self.kind is Kind.DEFAULT:
@@ -63,12 +56,15 @@ class StagedField:
         value = row[self.field.name]
         if self.kind is Kind.MERGED:
             return json_text({key: of for key, of in value.items() if of is not None})
-        convert = self._copy_converter()
-        return value if convert is None or value is None else convert(value)
+        encode = self.encoder()
+        return value if encode is None or value is None else encode(value)
 
-    def _copy_converter(self) -> Callable[[Any], Any] | None:
+    def encoder(self) -> Callable[[Any], Any] | None:
+        """What makes a value, not None, ready for COPY; None where it is ready as it is."""
         if self.kind is Kind.MANY:
             return _array
+        if isinstance(self.field, models.DecimalField):
+            return str
         if isinstance(self.field, models.JSONField):
             return json_text
         if isinstance(self.field, models.DateField) and not isinstance(
@@ -86,10 +82,8 @@ def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField
         if column.key is not None:
             keys.append(column.key)
     staged = [_staged(resource, name, keys) for name, keys in present.items()]
-    for field in resource.model._meta.concrete_fields:
-        if field.name not in present and differs_by_row(field):
-            staged.append(StagedField(field, Kind.DEFAULT))
-    return staged
+    absent = (of for of in resource.model._meta.concrete_fields if of.name not in present)
+    return staged + [StagedField(of, Kind.DEFAULT) for of in absent if differs_by_row(of)]
 
 
 def _staged(resource: Resource, name: str, keys: list[str]) -> StagedField:
