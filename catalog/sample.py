@@ -104,6 +104,11 @@ ATTRIBUTES: dict[str, tuple[str, str, int, int, dict[str, str], str, str, str]] 
     ),
 }
 ATTRIBUTE_COLUMNS = [
+    "type",
+    "group",
+    "sort_order",
+    "localizable",
+    "scopable",
     "unique",
     "max_characters",
     "number_max",
@@ -294,16 +299,7 @@ def generate(folder: Path, products: int = 1200, seed: int = 2026) -> None:
     _write(folder / "categories.csv", ["code", "parent", *LABELS], _categories())
     _write(
         folder / "attributes.csv",
-        [
-            "code",
-            *LABELS,
-            "type",
-            "group",
-            "sort_order",
-            "localizable",
-            "scopable",
-            *ATTRIBUTE_COLUMNS,
-        ],
+        ["code", *LABELS, *ATTRIBUTE_COLUMNS],
         _attributes(),
     )
     _write(
@@ -335,10 +331,16 @@ def _categories() -> Iterator[list[object]]:
 def _attributes() -> Iterator[list[object]]:
     for order, (code, attribute) in enumerate(ATTRIBUTES.items(), 1):
         kind, group, localizable, scopable, more, *labels = attribute
-        further = [
-            more.get(column, "0" if column == "unique" else "") for column in ATTRIBUTE_COLUMNS
-        ]
-        yield [code, *labels, f"pim_catalog_{kind}", group, order, localizable, scopable, *further]
+        cells = {
+            "type": f"pim_catalog_{kind}",
+            "group": group,
+            "sort_order": order,
+            "localizable": localizable,
+            "scopable": scopable,
+            "unique": "0",
+            **more,
+        }
+        yield [code, *labels, *(cells.get(column, "") for column in ATTRIBUTE_COLUMNS)]
 
 
 def _options() -> Iterator[list[object]]:

@@ -15,7 +15,7 @@ from jobs.recipes import converters as convert
 from jobs.recipes.chunked import ChunkedJob
 from jobs.recipes.readers import by_pk
 from jobs.recipes.resources import resource
-from jobs.resource import Column, Resource
+from jobs.resources import Column, Resource
 
 __version__ = "0.1.0"
 

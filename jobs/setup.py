@@ -14,7 +14,7 @@ from django.db import transaction
 
 from jobs.definition import DECLARED_PROFILES
 from jobs.models import JobProfile
-from jobs.resource import RESOURCES
+from jobs.resources import RESOURCES
 
 LAUNCH = (
     "launch_import",
@@ -97,9 +97,7 @@ def make_roles_and_profiles(**_: Any) -> None:
 
 
 def _own(codenames: tuple[str, ...]) -> list[Permission]:
-    return list(
-        Permission.objects.filter(content_type__app_label="jobs", codename__in=codenames)
-    )
+    return list(Permission.objects.filter(content_type__app_label="jobs", codename__in=codenames))
 
 
 def _grant_model_rights() -> None:

@@ -18,7 +18,7 @@ from django.db.models import OuterRef, Subquery
 
 from jobs.definition import FunctionStep, Job
 from jobs.recipes.imports import DELIMITER_CHOICES, delimiter_of
-from jobs.resource import Column, Resource, ResourceClass
+from jobs.resources import Column, Resource, ResourceClass
 
 CHECKPOINT_SECONDS = 1.0
 # Spreadsheets take these texts for formulas; an apostrophe before them says that they are none.

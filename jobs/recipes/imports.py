@@ -15,7 +15,7 @@ from jobs.recipes.readers import Batch, CsvReader, Position
 from jobs.recipes.rows import Parsed, RowParser
 from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.trees import Tree
-from jobs.resource import Column, Resource, ResourceClass, UnknownColumns
+from jobs.resources import Column, Resource, ResourceClass, UnknownColumns
 
 DELIMITER_CHOICES = [
     ("", "Found from the header"),

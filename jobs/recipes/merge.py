@@ -18,7 +18,7 @@ from django.db import connection, models
 from jobs.definition import Counters, ItemWarning, StagedChunk
 from jobs.recipes.keys import folded_fields, quote
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
-from jobs.resource import Resource
+from jobs.resources import Resource
 
 
 class UnresolvedParent(psycopg.errors.IntegrityError):
@@ -185,7 +185,7 @@ class MergeStager:
     def _constants(self) -> dict[str, Any]:
         """The parameters that `_defaults` names."""
         return {
-            field.column: field.get_db_prep_save(field.get_default(), connection)
+            str(field.column): field.get_db_prep_save(field.get_default(), connection)
             for field in self.model._meta.concrete_fields
             if self._defaults.get(quote(field.column), "").startswith("%(")
         }

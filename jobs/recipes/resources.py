@@ -11,7 +11,7 @@ from jobs.definition import Job, digest, register
 from jobs.recipes.exports import ExportJob
 from jobs.recipes.imports import ImportJob
 from jobs.recipes.keys import is_unique
-from jobs.resource import RESOURCES, Resource
+from jobs.resources import RESOURCES, Resource
 
 
 def resource(name: str) -> Callable[[type[Resource]], type[Resource]]:

@@ -13,7 +13,7 @@ from jobs.recipes.converters import Text, for_field, json_text
 from jobs.recipes.readers import Batch
 from jobs.recipes.references import Reference
 from jobs.recipes.staging import Kind, StagedField
-from jobs.resource import Column, Resource
+from jobs.resources import Column, Resource
 
 VALUE_LIMIT = 200  # characters of a value within a warning
 TRIGGERS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets take a cell that starts so for a formula

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection, models
 
 from jobs.recipes.converters import json_text
-from jobs.resource import Column, Resource
+from jobs.resources import Column, Resource
 
 
 class Kind(Enum):
