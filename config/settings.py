@@ -171,7 +171,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "config.backends.OneQueryBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -217,6 +217,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Launch background jobs, follow them and stop them.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "jobs.states.Status",
+        "StepStatusEnum": "jobs.states.StepStatus",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

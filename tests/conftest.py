@@ -4,11 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import override_settings
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -26,18 +24,6 @@ def _quick_and_separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         MEDIA_ROOT=tmp_path_factory.mktemp("files"),
     ):
         yield
-
-
-@pytest.fixture
-def process_variables(db: None) -> dict[str, str]:
-    """Return the environment of a process that works on this test's database and keys."""
-    name = str(connection.settings_dict["NAME"])
-    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
-    return os.environ | {
-        "DATABASE_URL": url,
-        "JOBS_KEY_PREFIX": KEY_PREFIX,
-        "MILLRACE_FILES": str(settings.MEDIA_ROOT),
-    }
 
 
 @pytest.fixture(scope="session")
