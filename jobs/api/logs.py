@@ -77,7 +77,7 @@ class LogView(ApiView):
         text = found.text
         if stream == ConsoleText.Stream.DEBUG and level != "debug":
             text = at_least(level, text)
-        complete = execution.is_finished and found.next_offset >= found.size
+        complete = not execution.is_live and found.next_offset >= found.size
         body = {name: getattr(found, name) for name in ("offset", "next_offset", "size")}
         return Response(body | {"complete": complete, "text": text})
 
@@ -100,7 +100,7 @@ def read(execution: JobExecution, stream: str, offset: int, limit: int) -> Stret
     pieces = rows.filter(offset__gte=first, offset__lt=offset + limit).order_by("offset")
     data = b"".join(bytes(piece) for piece in pieces.values_list("text", flat=True))
     data = data[offset - first : offset - first + limit]
-    begin, stop = _whole_characters(data, at_end=execution.is_finished and offset + limit >= size)
+    begin, stop = _whole_characters(data, at_end=not execution.is_live and offset + limit >= size)
     text = data[begin:stop].decode(errors="replace")
     return Stretch(offset + begin, offset + stop, size, text)
 

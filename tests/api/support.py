@@ -1,41 +1,12 @@
-"""Two jobs of known types, and a client that speaks for a person."""
+"""A client of the API that speaks for a person."""
 
 import json
 from typing import Any
 
-from django import forms
 from django.contrib.auth.models import User
 from django.test import Client
 
-from jobs.definition import FunctionStep, Job
 from jobs.models import ApiToken
-
-PASSWORD = "correct horse battery staple"
-
-
-class ImportThings(Job):
-    """Import things from a file.
-
-    Not what people read before they launch it.
-    """
-
-    class Parameters(forms.Form):
-        file = forms.FileField(required=False)
-        second = forms.FileField(required=False)
-        separator = forms.ChoiceField(choices=[(";", "Semicolon"), (",", "Comma")], initial=";")
-        limit = forms.IntegerField(required=False, min_value=1, max_value=99, help_text="Rows")
-        note = forms.CharField(required=False, max_length=20)
-        secret = forms.BooleanField(required=False)
-
-    def steps(self):
-        return [FunctionStep(name="things", function=lambda _: None)]
-
-
-class RunProgram(Job):
-    """Run a program."""
-
-    def steps(self):
-        return [FunctionStep(name="program", function=lambda _: None)]
 
 
 class Api(Client):

@@ -6,7 +6,8 @@ from django import forms
 
 from jobs.api.parameter_schema import schema_of
 from jobs.definition import Job
-from tests.api.support import Api, ImportThings
+from tests.api.support import Api
+from tests.people import ImportThings
 
 pytestmark = pytest.mark.django_db
 

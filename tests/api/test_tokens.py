@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from jobs.models import ApiToken
-from tests.api.support import PASSWORD, Api
+from tests.api.support import Api
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

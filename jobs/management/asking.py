@@ -1,0 +1,181 @@
+"""Subcommands that ask for something: launch, stop, abort, pause, resume, activate, token."""
+
+from __future__ import annotations
+
+import datetime as dt
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.files.base import File
+from django.core.management.base import OutputWrapper
+
+from jobs import control
+from jobs.management.finding import UsageError, find_execution, find_user
+from jobs.management.watching import follow
+from jobs.models import ApiToken, JobExecution, JobProfile
+from jobs.parameters import file_fields
+from jobs.states import StopLevel
+
+
+def add_launch(parser: ArgumentParser) -> None:
+    parser.add_argument("profile", help="code of the profile")
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="[FIELD=]PATH",
+        help="file for a parameter; FIELD is `file` unless named",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter, laid over the profile's; repeated for a list",
+    )
+    parser.add_argument("--name", default="", help="shown instead of the profile's label")
+    parser.add_argument("--note", default="")
+    parser.add_argument("--deferred", action="store_true", help="hold it until it is activated")
+    parser.add_argument("--follow", action="store_true", help="print its log; exit as it ends")
+    add_user(parser)
+
+
+def add_user(parser: ArgumentParser) -> None:
+    parser.add_argument("--user", metavar="NAME", help="on whose behalf, with this person's rights")
+
+
+def launch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Print the id of the execution; with --follow its log, and exit as it ended."""
+    user = find_user(options["user"])
+    profile = JobProfile.objects.filter(code=options["profile"]).first()
+    if profile is None:
+        raise UsageError(f"There is no profile {options['profile']!r}.")
+    execution = control.launch(
+        profile=profile,
+        parameters=_parameters(options["set"]) | _files(profile, options["file"], user),
+        user=user,
+        name=options["name"],
+        note=options["note"],
+        deferred=options["deferred"],
+        trigger="command",
+    )
+    if not options["follow"]:
+        out.write(f"{execution.pk}")
+        say.write(f"“{execution.name}” is {execution.get_status_display().lower()}.")
+        return 0
+    say.write(f"“{execution.name}” is execution {execution.pk}.")
+    return follow(execution, out, say)
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    """`--set a=1 --set b=2 --set b=3` as {"a": "1", "b": ["2", "3"]}."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--set {pair!r} is not NAME=VALUE.")
+        before = found.get(name)
+        found[name] = value if before is None else [*_as_list(before), value]
+    return found
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _files(profile: JobProfile, given: list[str], user: AbstractBaseUser | None) -> dict[str, str]:
+    """Upload the files and name them by their ids."""
+    fields = file_fields(control.definition_of(profile))
+    found = {}
+    for text in given:
+        field, equals, path = text.partition("=")
+        if not equals or field not in fields:
+            field, path = "file", text
+        if field not in fields:
+            there = ", ".join(fields) or "none"
+            raise UsageError(f"The job has no file parameter {field!r}; there are: {there}.")
+        try:
+            with Path(path).open("rb") as file:
+                upload = control.upload(File(file, Path(path).name), user=user)
+        except OSError as error:
+            raise UsageError(f"The file {path!r} cannot be read: {error.strerror}.") from error
+        found[field] = str(upload.pk)
+    return found
+
+
+def add_stop(parser: ArgumentParser) -> None:
+    add_request(parser)
+    parser.add_argument("--level", choices=StopLevel.values, default=StopLevel.GRACEFUL.value)
+    parser.add_argument("--grace", type=float, metavar="SECONDS", help="before force is used")
+
+
+def add_request(parser: ArgumentParser) -> None:
+    parser.add_argument("execution", help="id of the execution")
+    parser.add_argument("--reason", default="", help="for the history")
+    add_user(parser)
+
+
+def stop(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Stop it gracefully, or as hard as --level says."""
+    how = {"level": options["level"], "grace_seconds": options["grace"]}
+    return _ask(options, say, lambda found, by: _stop(found, by, options["reason"], how))
+
+
+def abort(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Stop it by force, at once."""
+    how = {"level": StopLevel.KILL}
+    return _ask(options, say, lambda found, by: _stop(found, by, options["reason"], how))
+
+
+def _stop(
+    execution: JobExecution, by: AbstractBaseUser | None, reason: str, how: dict[str, Any]
+) -> None:
+    control.stop(execution, by=by, reason=reason, **how)
+
+
+def pause(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Let it rest at its next checkpoint."""
+    reason = options["reason"]
+    return _ask(options, say, lambda found, by: control.pause(found, by=by, reason=reason))
+
+
+def resume(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Let it go on from its last checkpoint."""
+    return _ask(options, say, lambda found, by: control.resume(found, by=by))
+
+
+def activate(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Queue what is deferred."""
+    return _ask(options, say, lambda found, by: control.activate(found, by=by))
+
+
+def _ask(options: dict[str, Any], say: OutputWrapper, request: Any) -> int:
+    by = find_user(options["user"])
+    execution = find_execution(options["execution"], by)
+    request(execution, by)
+    execution.refresh_from_db()
+    say.write(f"“{execution.name}” is {execution.get_status_display().lower()}.")
+    return 0
+
+
+def add_token(parser: ArgumentParser) -> None:
+    parser.add_argument("user", help="whose token")
+    parser.add_argument("--name", default="command line", help="what it is for")
+    parser.add_argument("--days", type=int, default=90, help="until it expires (default: 90)")
+    parser.add_argument("--read", action="store_true", help="it changes nothing")
+
+
+def token(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Print a new API token, and nothing else."""
+    if options["days"] < 1:
+        raise UsageError(f"--days is {options['days']}; a token lives at least one day.")
+    _, made = ApiToken.objects.create(
+        find_user(options["user"]),
+        expiry=dt.timedelta(days=options["days"]),
+        name=options["name"],
+        scopes=["read"] if options["read"] else [],
+    )
+    out.write(f"{made}")
+    return 0

@@ -1,0 +1,74 @@
+"""`manage.py jobs …`: launch, watch and control executions from the command line."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+
+from jobs import control
+from jobs.definition import UnknownJob
+from jobs.management import asking, watching
+from jobs.management.finding import UsageError
+
+# What is said in a sentence; anything else is a bug and shows its traceback.
+EXPECTED = (
+    UsageError,
+    UnknownJob,
+    control.Denied,
+    control.InvalidParameters,
+    control.NotAllowed,
+    control.Refused,
+    DatabaseError,
+)
+
+
+def _no_arguments(_: ArgumentParser) -> None:
+    """The subcommand takes none."""
+
+
+def _controller(*_: Any) -> int:
+    """Run a controller in this process."""
+    from jobs.controller import run  # noqa: PLC0415 - no other subcommand needs the engine
+
+    run()
+    return 0
+
+
+SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[..., int]]] = {
+    "launch": ("Launch a profile.", asking.add_launch, asking.launch),
+    "list": ("List executions, newest first.", watching.add_list, watching.list_executions),
+    "show": ("Show one execution.", watching.add_show, watching.show),
+    "log": ("Print the log of an execution.", watching.add_log, watching.log),
+    "stop": ("Stop an execution at its next checkpoint.", asking.add_stop, asking.stop),
+    "abort": ("Stop an execution by force.", asking.add_request, asking.abort),
+    "pause": ("Pause an execution.", asking.add_request, asking.pause),
+    "resume": ("Resume a paused execution.", asking.add_request, asking.resume),
+    "activate": ("Queue a deferred execution.", asking.add_request, asking.activate),
+    "token": ("Print a new API token, and nothing else.", asking.add_token, asking.token),
+    "controller": ("Run a controller until SIGTERM.", _no_arguments, _controller),
+}
+
+
+class Command(BaseCommand):
+    help = "Launch jobs, watch and control their executions, make API tokens, run a controller."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+        for name, (text, add, _) in SUBCOMMANDS.items():
+            add(commands.add_parser(name, help=text, description=text))
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Run the subcommand; errors are one sentence on stderr and exit status 1."""
+        run = SUBCOMMANDS[options["command"]][2]
+        try:
+            status = run(options, self.stdout, self.stderr)
+        except EXPECTED as error:
+            self.stderr.write(" ".join(str(error).split()))
+            sys.exit(1)
+        if status:
+            sys.exit(status)
