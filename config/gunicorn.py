@@ -7,6 +7,7 @@ bind = os.environ.get("MILLRACE_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("MILLRACE_WEB_THREADS", "8"))
 worker_class = "gthread"
+preload_app = True  # imported once, shared by the processes; nothing is connected yet
 timeout = 60
 graceful_timeout = int(os.environ.get("MILLRACE_WEB_GRACE_SECONDS", "20"))
 control_socket_disable = True

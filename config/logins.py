@@ -22,21 +22,22 @@ class Logins:
         user = users.filter(username=name).first()
         if user is None:
             password = secrets.token_urlsafe(12)
+            self._write(self._made() | {name: password})
             user = users.create_user(name, password=password, **fields)
-            self._write(self.read() | {name: password})
         return user
 
     def read(self) -> dict[str, str]:
         """Return the passwords by user name, without those that were changed since."""
-        if not self.path.exists():
-            return {}
-        made: dict[str, str] = json.loads(self.path.read_text())
+        made = self._made()
         users = get_user_model().objects.in_bulk(list(made), field_name="username")
         return {
             name: password
             for name, password in made.items()
             if name in users and users[name].check_password(password)
         }
+
+    def _made(self) -> dict[str, str]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def _write(self, made: dict[str, str]) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
