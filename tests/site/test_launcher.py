@@ -21,9 +21,17 @@ UP = re.compile(r"Millrace is up at (http://\S+)")
 
 
 def clean_variables(folder: Path) -> dict[str, str]:
-    """Return the environment of a person's shell, without that of the test run."""
+    """Return the environment of a person's shell, without that of the test run.
+
+    The static files are shared: collecting them once is enough.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return kept | {"MILLRACE_DATA_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    static = os.environ["MILLRACE_STATIC"] + f"-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    return kept | {
+        "MILLRACE_DATA_DIR": str(folder),
+        "MILLRACE_STATIC": static,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def eventually(condition: Callable[[], object], seconds: float) -> bool:
