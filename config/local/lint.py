@@ -11,7 +11,7 @@ FIX = [["ruff", "check", "--fix", "."], ["ruff", "format", "."]]
 CHECK = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
-    ["lint-imports"],
+    ["lint-imports", "--no-cache"],  # its cache keeps modules that were renamed
     ["mypy"],
     ["djlint", "--lint", "--quiet", "templates"],
 ]
