@@ -8,8 +8,9 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        from jobs import checks  # noqa: F401 (registers the system checks)
-        from jobs.setup import make_roles_and_profiles
+        # Models can be imported only when all apps are known; the checks register themselves.
+        from jobs import checks  # noqa: F401, PLC0415
+        from jobs.setup import make_roles_and_profiles  # noqa: PLC0415
 
         autodiscover_modules("jobs")  # every app's jobs.py registers its resources and jobs
         post_migrate.connect(make_roles_and_profiles, sender=self, dispatch_uid="jobs.setup")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection
 
 from jobs.definition import DECLARED_PROFILES, REGISTRY
@@ -48,7 +49,7 @@ def database_is_postgresql_18(databases: Any = None, **_: Any) -> list[CheckMess
         cursor.execute("SHOW wal_compression")
         if cursor.fetchone()[0] == "off":
             return [
-                Warning(
+                checks.Warning(
                     "wal_compression is off: mass edits write up to twice the log.",
                     hint="Set wal_compression to lz4, or to on where the server has no lz4.",
                     id="jobs.W001",

@@ -160,23 +160,28 @@ def _store(execution: JobExecution, uploads: dict[str, Upload]) -> JobExecution:
             if execution.status == Status.QUEUED:
                 transaction.on_commit(partial(dispatch, execution.queue), robust=True)
     except IntegrityError:
-        return _replay(execution)
+        earlier = _earlier(execution)
+        if earlier is None:
+            raise
+        return earlier
     execution.refresh_from_db()
     execution.replayed = False
     return execution
 
 
-def _replay(execution: JobExecution) -> JobExecution:
+def _earlier(execution: JobExecution) -> JobExecution | None:
+    """What the same key of the same person launched before."""
+    if execution.idempotency_key is None:
+        return None
     earlier = JobExecution.objects.filter(
         user=execution.user, idempotency_key=execution.idempotency_key
     ).first()
-    if earlier is None or execution.idempotency_key is None:
-        raise
-    if earlier.fingerprint != execution.fingerprint:
+    if earlier and earlier.fingerprint != execution.fingerprint:
         raise IdempotencyMismatch(
             f"The idempotency key {execution.idempotency_key!r} was used for another request."
         )
-    earlier.replayed = True
+    if earlier:
+        earlier.replayed = True
     return earlier
 
 
@@ -320,7 +325,7 @@ def delete(execution: JobExecution, *, by: AbstractBaseUser | None = None) -> No
 
 
 def actions(user: AbstractBaseUser | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
-    """For each request: whether `user` may make it now, and if not, why. What pages and API show."""
+    """For each request: whether `user` may make it now, and if not, why."""
     possible = allowed(execution.status)
     answers = {}
     for event in REQUESTS:

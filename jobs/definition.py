@@ -310,7 +310,7 @@ def _job_from_function(function: Callable[..., Any], form: type[forms.Form] | No
 
     body = {
         "steps": steps,
-        "source": classmethod(lambda cls: inspect.getsource(function)),
+        "source": staticmethod(lambda: inspect.getsource(function)),
         "Parameters": form or Job.Parameters,
         "__doc__": function.__doc__,
         "__module__": function.__module__,

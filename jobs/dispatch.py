@@ -27,28 +27,29 @@ _local = threading.local()
 
 # Chooses the next executions of a queue in SQL order and marks them as told, in one statement.
 # A row counts as outstanding until it is claimed, or until its message is taken for lost:
-# after JOBS_REDISPATCH_SECONDS, doubled with every repetition, up to ten minutes.
+# after JOBS_REDISPATCH_SECONDS, doubled with every repetition, up to ten minutes. What no live
+# worker can claim, because it lacks the code, is not sent: it would stand in the way of the rest.
 CHOOSE = """
-WITH settings AS (
-  SELECT least(600, %(again)s * 2 ^ least(dispatch_count, 10)) AS wait, id FROM jobs_jobexecution
-  WHERE status = 'queued' AND queue = %(queue)s AND dispatched_at IS NOT NULL
-), outstanding AS (
-  SELECT count(*) AS n FROM settings s JOIN jobs_jobexecution e USING (id)
-  WHERE e.dispatched_at > clock_timestamp() - make_interval(secs => s.wait)
-), slots AS (
-  SELECT coalesce(sum(slots), 0) AS n FROM jobs_worker
+WITH workers AS MATERIALIZED (
+  SELECT slots, definitions FROM jobs_worker
   WHERE kind = 'worker' AND %(queue)s = ANY(queues) AND seen_at > clock_timestamp() - %(seen)s
+), queued AS (
+  SELECT *, coalesce(dispatched_at > clock_timestamp() - make_interval(
+    secs => least(600, %(again)s * 2 ^ least(dispatch_count, 10))), false) AS outstanding
+  FROM jobs_jobexecution WHERE status = 'queued' AND queue = %(queue)s
+), room AS (
+  SELECT greatest(0, 2 * (SELECT coalesce(sum(slots), 0) FROM workers)
+                     - (SELECT count(*) FROM queued WHERE outstanding)) AS n
 ), chosen AS MATERIALIZED (
-  SELECT id FROM jobs_jobexecution
-  WHERE status = 'queued' AND queue = %(queue)s
-    AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-    AND (dispatched_at IS NULL OR dispatched_at <= clock_timestamp()
-         - make_interval(secs => least(600, %(again)s * 2 ^ least(dispatch_count, 10))))
-  ORDER BY priority, id
-  LIMIT greatest(0, (SELECT 2 * slots.n - outstanding.n FROM slots, outstanding))
-  FOR NO KEY UPDATE SKIP LOCKED
+  SELECT e.id FROM jobs_jobexecution e JOIN queued q USING (id)
+  WHERE NOT q.outstanding AND (q.retry_at IS NULL OR q.retry_at <= clock_timestamp())
+    AND EXISTS (SELECT FROM workers w WHERE w.definitions ? q.job
+                AND (q.attempt = 0 OR w.definitions ->> q.job = q.job_version))
+  ORDER BY q.priority, q.id LIMIT (SELECT n FROM room)
+  FOR NO KEY UPDATE OF e SKIP LOCKED
 )
-UPDATE jobs_jobexecution e SET dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
+UPDATE jobs_jobexecution e SET
+  dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
 FROM chosen WHERE e.id = chosen.id
 RETURNING e.id, e.attempt, e.dispatch_count
 """

@@ -1,7 +1,7 @@
 """The life of an execution: its statuses, the events that move it, and one table of moves.
 
-Only `JobExecution.transition()` writes `status`, and it asks `move()`. Buttons, API answers and bulk
-pre-checks come from the same table, through `allowed()`.
+Only `JobExecution.transition()` writes `status`, and it asks `move()`. Buttons, API answers and
+bulk pre-checks come from the same table, through `allowed()`.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ MOVES: dict[Event, dict[Status, Status]] = {
     Event.REJOIN: {_S.JOINING: _S.QUEUED},
     Event.COMPLETE: dict.fromkeys((_S.RUNNING, _S.PAUSING, _S.STOPPING), _S.COMPLETED),
     Event.FAIL: dict.fromkeys((_S.QUEUED, _S.RUNNING, _S.PAUSING, _S.STOPPING), _S.FAILED),
-    Event.TIME_OUT: dict.fromkeys(
-        (_S.RUNNING, _S.JOINING, _S.PAUSING, _S.STOPPING), _S.TIMED_OUT
-    ),
+    Event.TIME_OUT: dict.fromkeys((_S.RUNNING, _S.JOINING, _S.PAUSING, _S.STOPPING), _S.TIMED_OUT),
     Event.EXPIRE: dict.fromkeys((_S.DEFERRED, _S.QUEUED), _S.EXPIRED),
     Event.LOSE: dict.fromkeys((_S.RUNNING, _S.PAUSING, _S.STOPPING), _S.LOST),
 }

@@ -32,9 +32,9 @@ def save(
     lease: Lease,
     record: StepExecution,
     position: Any,
+    *,
     counters: Counters,
     warnings: Sequence[ItemWarning] = (),
-    *,
     bytes_read: int = 0,
     total: int | None = None,
 ) -> None:
@@ -46,9 +46,7 @@ def save(
     if warnings:
         _copy_warnings(cursor, record, warnings)
     text = json.dumps(position, cls=DjangoJSONEncoder)
-    cursor.execute(
-        SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk]
-    )
+    cursor.execute(SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk])
     moved = position != record.cursor or counters.processed > 0
     lease.fence(cursor, progress=moved, warnings=len(warnings))
     record.cursor = position

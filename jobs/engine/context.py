@@ -50,7 +50,7 @@ class Context:
         counted.done += processed
         with raw_cursor() as sql:
             self.workspace.commit_files()
-            checkpoint.save(sql, self._lease, self._record, cursor, counted, total=total)
+            checkpoint.save(sql, self._lease, self._record, cursor, counters=counted, total=total)
         self.commit()
         self._lease.check()
         if self._atomic:

@@ -50,7 +50,9 @@ class Lease:
         """
         length = timedelta(seconds=settings.JOBS_LEASE_SECONDS)
         held = [str(status) for status in HELD]
-        cursor.execute(FENCE, [length, int(progress), warnings, self.execution.pk, self.attempt, held])
+        cursor.execute(
+            FENCE, [length, int(progress), warnings, self.execution.pk, self.attempt, held]
+        )
         row = cursor.fetchone()
         if row is None:
             raise Lost(self.execution.pk)

@@ -35,12 +35,17 @@ def run_chunks(step: ChunkStep, record: StepExecution, lease: Lease) -> None:
                 lambda number, error: _warning(ready[number], error),  # noqa: B023
             )
             position = chunk[-1][0]
-            checkpoint.save(cursor, lease, record, position, counters + written, warnings + refused)
+            checkpoint.save(
+                cursor,
+                lease,
+                record,
+                position,
+                counters=counters + written,
+                warnings=warnings + refused,
+            )
 
 
-def _process(
-    step: ChunkStep, chunk: list[Item]
-) -> tuple[list[Item], Counters, list[ItemWarning]]:
+def _process(step: ChunkStep, chunk: list[Item]) -> tuple[list[Item], Counters, list[ItemWarning]]:
     ready, counters, warnings = [], Counters(), []
     for position, item in chunk:
         try:
@@ -57,7 +62,7 @@ def _process(
 
 
 def _write(step: ChunkStep, items: list[Item]) -> Counters:
-    """Write the items inside a savepoint; what the database only checks at commit, it checks now."""
+    """Write the items inside a savepoint; deferred constraints are checked here, not at commit."""
     with transaction.atomic():
         counters = step.write([item for _, item in items])
         with connection.cursor() as cursor:

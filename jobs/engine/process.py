@@ -102,8 +102,8 @@ def _speak_through(console: int, debug: int) -> None:
     for source, target in ((nothing, 0), (console, 1), (debug, 2)):
         os.dup2(source, target)
         os.close(source)
-    sys.stdout = io.TextIOWrapper(open(1, "wb", 0), "utf-8", "replace", write_through=True)
-    sys.stderr = io.TextIOWrapper(open(2, "wb", 0), "utf-8", "backslashreplace", write_through=True)
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), "utf-8", "replace", write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), "utf-8", "replace", write_through=True)
     to_debug = logging.StreamHandler(sys.stderr)
     to_debug.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     to_console = logging.StreamHandler(sys.stdout)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -50,22 +51,18 @@ def run_staged(
             pending.result()
 
 
+@dataclass
 class _Loader:
     """Takes one chunk at a time through stage and commit, on one connection."""
 
-    def __init__(
-        self,
-        own: psycopg.Connection,
-        cursor: psycopg.Cursor,
-        stager: Stager,
-        record: StepExecution,
-        lease: Lease,
-        pace: Pace,
-    ):
-        self.own, self.cursor, self.stager = own, cursor, stager
-        self.record, self.lease, self.pace = record, lease, pace
-        self.transaction = ExitStack()
-        self.began = 0.0
+    own: psycopg.Connection
+    cursor: psycopg.Cursor
+    stager: Stager
+    record: StepExecution
+    lease: Lease
+    pace: Pace
+    transaction: ExitStack = field(default_factory=ExitStack)
+    began: float = 0.0
 
     def stage(self, chunk: StagedChunk) -> None:
         """Begin the chunk's transaction and copy its rows to the staging table."""
@@ -80,15 +77,18 @@ class _Loader:
         """Merge the staged rows, save the checkpoint, prove the lease and commit."""
         with self._rolled_back_on_error():
             merged, refused = halve(
-                0, len(chunk.rows), self._merge, lambda number, error: self._warn(chunk, number, error)
+                0,
+                len(chunk.rows),
+                self._merge,
+                lambda number, error: self._warn(chunk, number, error),
             )
             checkpoint.save(
                 self.cursor,
                 self.lease,
                 self.record,
                 chunk.cursor,
-                chunk.counters + merged,
-                [*chunk.warnings, *refused],
+                counters=chunk.counters + merged,
+                warnings=[*chunk.warnings, *refused],
                 bytes_read=chunk.position,
             )
         self.transaction.close()

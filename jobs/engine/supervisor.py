@@ -79,9 +79,7 @@ def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
             deadline_at=_deadline(row),
             retry_at=None,
         )
-        Attempt.objects.create(
-            execution=row, number=row.attempt, worker=worker, node=row.node
-        )
+        Attempt.objects.create(execution=row, number=row.attempt, worker=worker, node=row.node)
     return row
 
 
@@ -142,7 +140,7 @@ class Supervisor:
             return DATABASE_LOST
         return DONE
 
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
         self.terminated_at = self.terminated_at or time.monotonic()
 
     def _watch(self) -> None:

@@ -65,7 +65,7 @@ class Workspace:
     def log(self, sentence: str) -> None:
         """Say something on the execution's console, with the time."""
         at = datetime.now(UTC).strftime("%H:%M:%S")
-        print(f"{at} {sentence}", file=sys.stdout, flush=True)  # noqa: T201 (it is the console)
+        print(f"{at} {sentence}", file=sys.stdout, flush=True)
 
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection]:

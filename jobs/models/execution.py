@@ -70,7 +70,7 @@ class JobExecution(models.Model):
     note = models.TextField(blank=True)
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
     continues = models.ForeignKey("self", models.SET_NULL, null=True, related_name="continued_by")
-    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (null is unique)
+    idempotency_key = models.CharField(max_length=255, null=True)
     fingerprint = models.CharField(max_length=64, blank=True)
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
@@ -210,9 +210,9 @@ class JobExecution(models.Model):
                 status=after, version=F("version") + 1, **fields
             )
             if after in FINISHED:
-                row._close_steps(after)
+                row.close_steps(after)
             if before in HELD and after not in HELD:
-                row._end_attempt(event, why)
+                row.end_attempt(event, why)
             change = StatusChange.objects.create(
                 execution=row, event=event, before=before, after=after, by=by, reason=why
             )
@@ -221,18 +221,17 @@ class JobExecution(models.Model):
         self.refresh_from_db()
         return after
 
-    def _end_attempt(self, event: Event, why: str) -> None:
+    def end_attempt(self, event: Event, why: str) -> None:
         """Close the attempt and add its time to the execution's running time."""
         ended = self.attempts.filter(number=self.attempt)
         ended.update(ended_at=ClockNow(), ended_by=event, reason=why)
         spent = sum(
-            (end - start).total_seconds() for start, end in ended.values_list("started_at", "ended_at")
+            (end - start).total_seconds()
+            for start, end in ended.values_list("started_at", "ended_at")
         )
-        JobExecution.objects.filter(pk=self.pk).update(
-            running_seconds=F("running_seconds") + spent
-        )
+        JobExecution.objects.filter(pk=self.pk).update(running_seconds=F("running_seconds") + spent)
 
-    def _close_steps(self, after: Status) -> None:
+    def close_steps(self, after: Status) -> None:
         """A finished execution has no running step; what was never begun stays pending."""
         if after == Status.COMPLETED:
             return

@@ -111,6 +111,20 @@ def test_messages_are_sent_for_twice_the_slots_in_order_of_priority():
     assert dispatch("narrow") == 0
 
 
+def test_what_no_worker_can_claim_stands_in_nobodys_way():
+    a_worker(["default"])
+    for _ in range(3):
+        other = start(control.launch(job="samples.function"))
+        JobExecution.objects.filter(pk=other.pk).update(job_version="of old")
+        take_back(other, 1, why="it crashed")
+    execution = control.launch(job="samples.function")
+    assert dispatch("default") == 1
+    execution.refresh_from_db()
+    assert execution.dispatched_at
+    other.refresh_from_db()
+    assert waiting(other).text == "No live worker has the version that it began with."
+
+
 def test_without_a_worker_nothing_is_sent_and_the_reason_is_said():
     execution = control.launch(job="samples.function")
     assert dispatch("default") == 0

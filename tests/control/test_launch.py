@@ -73,7 +73,7 @@ def test_a_disabled_profile_launches_nothing(profile):
 
 
 def test_a_job_that_is_not_installed():
-    with pytest.raises(UnknownJob, match="no job named 'old.one'"):
+    with pytest.raises(UnknownJob, match="no job named"):
         control.launch(job="old.one")
 
 
@@ -86,14 +86,10 @@ def test_a_viewer_launches_nothing(profile):
 
 
 def test_a_grant_narrows_a_profile_to_its_groups(julia, profile):
-    ProfileGrant.objects.create(
-        profile=profile, group=Group.objects.get(name="Lead"), launch=True
-    )
+    ProfileGrant.objects.create(profile=profile, group=Group.objects.get(name="Lead"), launch=True)
     with pytest.raises(Denied):
         control.launch(profile=profile, user=julia)
-    ProfileGrant.objects.create(
-        profile=profile, group=Group.objects.get(name="User"), launch=True
-    )
+    ProfileGrant.objects.create(profile=profile, group=Group.objects.get(name="User"), launch=True)
     assert control.launch(profile=profile, user=julia)
 
 

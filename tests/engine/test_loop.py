@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def begin(execution: JobExecution) -> Lease:
 
 @pytest.fixture
 def execution() -> JobExecution:
-    return JobExecution.objects.create(name="Test", job="samples.chunks", type="other")
+    return JobExecution.objects.create(name="Test", job="samples.chunks", queue="nowhere")
 
 
 @pytest.fixture
@@ -40,9 +41,7 @@ def record(execution: JobExecution) -> StepExecution:
     return StepExecution.objects.create(execution=execution, order=0, name="rows", label="Rows")
 
 
-def rows_step(
-    execution: JobExecution, rows: list[int], size: int = 4, **changes: Any
-) -> ChunkStep:
+def rows_step(execution: JobExecution, rows: list[int], size: int = 4, **changes: Any) -> ChunkStep:
     def read(cursor: int | None):
         return ((row, row) for row in rows if cursor is None or row > cursor)
 
@@ -110,9 +109,7 @@ def test_a_stop_is_heard_at_the_fence_of_the_chunk(execution, record):
     assert (record.cursor, record.processed) == (7, 8)
 
 
-def lose_the_lease_in_the_second_chunk(
-    execution: JobExecution, record: StepExecution
-) -> list[int]:
+def lose_the_lease_in_the_second_chunk(execution: JobExecution, record: StepExecution) -> list[int]:
     """A worker is taken for dead in its second chunk, another finishes; what is written then?"""
     zombie = begin(execution)
 
@@ -122,10 +119,8 @@ def lose_the_lease_in_the_second_chunk(
             queue_again(execution)
 
     rows = list(range(8))
-    try:
+    with suppress(Lost):
         run_chunks(rows_step(execution, rows, write=taken_over), record, zombie)
-    except Lost:
-        pass
     execution.refresh_from_db()
     if execution.status == Status.QUEUED:
         second = begin(execution)
@@ -161,7 +156,8 @@ def test_without_the_fence_rows_are_written_twice(execution, record, monkeypatch
     """The mutant of the test above: it must turn that test red."""
     monkeypatch.setattr(lease_module, "FENCE", UNFENCED)
 
-    def unsaved_position(cursor, lease, row, position, counters, warnings=(), **_):
+    def unsaved_position(*arguments: Any, **_: Any) -> None:
+        cursor, lease, *_rest = arguments
         lease.fence(cursor, progress=True)
 
     monkeypatch.setattr(loop.checkpoint, "save", unsaved_position)
@@ -182,10 +178,11 @@ def test_without_one_transaction_a_crash_doubles_rows(execution, record, monkeyp
                     [execution.pk, row],
                 )
 
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    step, holder = rows_step(execution, list(range(4)), write=autocommitting), begin(execution)
+    with monkeypatch.context() as patched:
         patched.setattr(loop.checkpoint, "save", crash)
-        step = rows_step(execution, list(range(4)), write=autocommitting)
-        run_chunks(step, record, begin(execution))
+        with pytest.raises(SystemExit):
+            run_chunks(step, record, holder)
     take_back(execution, 1, why="it crashed")
     execution.refresh_from_db()
     fresh = StepExecution.objects.get(pk=record.pk)

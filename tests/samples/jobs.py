@@ -72,7 +72,7 @@ def stuck(context):
 def idle(context):
     """Hold a transaction open without working."""
     Effect.objects.create(execution=context.workspace.execution_id, row=1)
-    time.sleep(30)
+    time.sleep(6)
     Effect.objects.create(execution=context.workspace.execution_id, row=2)
 
 
