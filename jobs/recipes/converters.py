@@ -22,7 +22,7 @@ from django.core.validators import (
     MaxValueValidator,
     MinValueValidator,
 )
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
 
 Convert = Callable[[str], Any]
@@ -208,7 +208,7 @@ def _by_type(field: models.Field) -> Convert:
         case models.CharField() | models.TextField() if _keeps_text(field):
             return text(field.max_length)
         case _:
-            return lambda cell: field.get_db_prep_save(field.clean(cell, None), connection)
+            return lambda cell: field.clean(cell, None)
 
 
 def _keeps_text(field: models.Field) -> bool:

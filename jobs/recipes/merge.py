@@ -8,7 +8,6 @@ no new row version, no WAL, no sequence value. Keys are compared by the target's
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,8 @@ from jobs.definition import Counters, ItemWarning, StagedChunk
 from jobs.recipes.keys import folded_fields, quote
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
 from jobs.resources import Resource
+
+IN_RANGE = "s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])"
 
 
 class UnresolvedParent(psycopg.errors.IntegrityError):
@@ -32,8 +33,8 @@ class UnresolvedParent(psycopg.errors.IntegrityError):
 class MergeStager:
     """The Stager of imports: stages rows of these fields and merges them by the resource's key.
 
-    Rows that name the same key within a chunk are reduced to the last one in `stage`, which adds
-    their warnings and counts to the chunk.
+    Of rows that name the same key within a chunk only the last is written; `merge` adds the
+    warnings of the others to the chunk.
     """
 
     def __init__(self, resource: Resource, staged: list[StagedField]):
@@ -44,6 +45,7 @@ class MergeStager:
         self.table = quote(self.model._meta.db_table)
         self.staging = quote(f"staging_{self.model._meta.db_table}"[:63])
         self.pk = quote(self.model._meta.pk.column)
+        self.doubles: list[list[int]] = []
         self.keys = [of for of in staged if of.field.name in resource.key_fields()]
         self.parent = next((of for of in staged if of.kind is Kind.PARENT), None)
         self.many = [of for of in staged if of.kind is Kind.MANY]
@@ -63,41 +65,53 @@ class MergeStager:
             write_row = copy.write_row
             for n, row in enumerate(chunk.rows):
                 write_row((n, *row))
-        self._leave_out_superseded(cursor, chunk)
+        self.doubles = self._find_doubles(cursor)
+        self.chunk = chunk
 
-    def _leave_out_superseded(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
-        """Of rows with the same key the last wins; PostgreSQL says which keys are the same."""
+    def _find_doubles(self, cursor: psycopg.Cursor) -> list[list[int]]:
+        """The numbers of staged rows that have the same key, as PostgreSQL compares keys."""
         key = ", ".join(self._fold("s", of) for of in self.keys)
         cursor.execute(
-            f"SELECT n, last FROM (SELECT n, max(n) OVER (PARTITION BY {key}) AS last "
-            f"FROM pg_temp.{self.staging} s) AS numbered WHERE n < last ORDER BY n"
+            f"SELECT array_agg(n) FROM pg_temp.{self.staging} s GROUP BY {key} HAVING count(*) > 1"
         )
-        superseded = cursor.fetchall()
-        if not superseded:
-            return
-        cursor.execute(
-            f"DELETE FROM pg_temp.{self.staging} WHERE n = ANY(%s)", [[n for n, _ in superseded]]
-        )
-        chunk.counters = replace(chunk.counters, skipped=chunk.counters.skipped + len(superseded))
-        chunk.warnings += [
-            ItemWarning(
-                code="superseded",
-                message=f"Row {chunk.row_numbers[last]} has the same key and came later.",
-                row=chunk.row_numbers[n],
-                key=chunk.keys[n],
-            )
-            for n, last in superseded
-        ]
+        return [sorted(numbers) for (numbers,) in cursor.fetchall()]
 
     def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
-        bounds = {"low": low, "high": high}
+        superseded = self._superseded(low, high)
+        bounds = {"low": low, "high": high, "superseded": [*superseded]}
         cursor.execute(self._statement, self._constants | bounds)
         created, updated, given, written = _only_row(cursor)
         if self.parent:
             updated += len(self._link_parents(cursor, self.parent, bounds) - set(written))
         # What is checked only at commit is checked here, where one row can still be told apart.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        return Counters(created=created, updated=updated, unchanged=given - created - updated)
+        self.chunk.warnings += self._warnings(superseded)
+        return Counters(
+            created=created,
+            updated=updated,
+            unchanged=given - created - updated,
+            skipped=len(superseded),
+        )
+
+    def _superseded(self, low: int, high: int) -> dict[int, int]:
+        """Of the rows of this range with the same key, all but the last: number to the last's."""
+        found = {}
+        for double in self.doubles:
+            numbers = [n for n in double if low <= n < high]
+            found.update(dict.fromkeys(numbers[:-1], max(numbers, default=0)))
+        return found
+
+    def _warnings(self, superseded: dict[int, int]) -> list[ItemWarning]:
+        rows, keys = self.chunk.row_numbers, self.chunk.keys
+        return [
+            ItemWarning(
+                code="superseded",
+                message=f"Row {rows[last]} has the same key and came later.",
+                row=rows[n],
+                key=keys[n],
+            )
+            for n, last in sorted(superseded.items())
+        ]
 
     def explain(self, error: psycopg.Error) -> tuple[str, str, str]:
         """What a refusal of the database means: code, sentence and column of a warning."""
@@ -114,7 +128,7 @@ class MergeStager:
             WITH source AS ({self._source}),
             written AS ({self._insert}){self._links}
             SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),
-                (SELECT count(*) FROM pg_temp.{self.staging} WHERE n >= %(low)s AND n < %(high)s),
+                (SELECT count(*) FROM pg_temp.{self.staging} s WHERE {IN_RANGE}),
                 {"coalesce(array_agg(pk), '{}')" if self.parent else "NULL"}
             FROM written"""
 
@@ -133,7 +147,7 @@ class MergeStager:
         folded = "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
         return f"""SELECT s.*{folded} FROM pg_temp.{self.staging} s
             LEFT JOIN {self.table} t ON {self._same_key("t", "s")}{joins}
-            WHERE s.n >= %(low)s AND s.n < %(high)s AND ({" OR ".join(conditions)})"""
+            WHERE {IN_RANGE} AND ({" OR ".join(conditions)})"""
 
     @cached_property
     def _insert(self) -> str:
@@ -221,7 +235,7 @@ class MergeStager:
     # --- A relation to rows of the same model -----------------------------------------------------
 
     def _link_parents(
-        self, cursor: psycopg.Cursor, of: StagedField, bounds: dict[str, int]
+        self, cursor: psycopg.Cursor, of: StagedField, bounds: dict[str, Any]
     ) -> set[Any]:
         """Give the staged rows their parents; returns the primary keys that had another one."""
         column, key = _column(of), self.keys[0]
@@ -229,7 +243,7 @@ class MergeStager:
         cursor.execute(
             f"""SELECT s.{column} FROM pg_temp.{self.staging} s
             LEFT JOIN {self.table} p ON {parent}
-            WHERE s.n >= %(low)s AND s.n < %(high)s
+            WHERE {IN_RANGE}
                 AND s.{column} IS NOT NULL AND p.{self.pk} IS NULL
             ORDER BY s.n LIMIT 1""",
             bounds,
@@ -242,7 +256,7 @@ class MergeStager:
             FROM (SELECT c.{self.pk} AS pk, p.{self.pk} AS parent FROM pg_temp.{self.staging} s
                 JOIN {self.table} c ON {self._same_key("c", "s")}
                 LEFT JOIN {self.table} p ON {parent}
-                WHERE s.n >= %(low)s AND s.n < %(high)s) AS link
+                WHERE {IN_RANGE}) AS link
             WHERE t.{self.pk} = link.pk AND t.{column} IS DISTINCT FROM link.parent
             RETURNING t.{self.pk}""",
             bounds,

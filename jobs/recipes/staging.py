@@ -13,6 +13,15 @@ from django.db import connection, models
 from jobs.recipes.converters import json_text
 from jobs.resources import Column, Resource
 
+READY = (
+    models.BooleanField,
+    models.CharField,
+    models.DateTimeField,
+    models.FloatField,
+    models.IntegerField,
+    models.TextField,
+)
+
 
 class Kind(Enum):
     PLAIN = auto()  # a column of the target
@@ -63,15 +72,16 @@ class StagedField:
         """What makes a value, not None, ready for COPY; None where it is ready as it is."""
         if self.kind is Kind.MANY:
             return _array
-        if isinstance(self.field, models.DecimalField):
-            return str
-        if isinstance(self.field, models.JSONField):
-            return json_text
-        if isinstance(self.field, models.DateField) and not isinstance(
-            self.field, models.DateTimeField
-        ):
-            return date.isoformat
-        return None
+        if self.kind is Kind.PARENT or self.field.is_relation or isinstance(self.field, READY):
+            return None
+        match self.field:
+            case models.JSONField():
+                return json_text
+            case models.DecimalField():
+                return str
+            case models.DateField():
+                return date.isoformat
+        return lambda value: self.field.get_db_prep_save(value, connection)
 
 
 def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField]:

@@ -1,0 +1,139 @@
+"""The CSV reader: what it refuses, where it says the fault is, and where it can go on."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.definition import JobError
+from jobs.recipes.readers import CsvReader, Position
+
+
+def reader(data: str | bytes, **options: str) -> CsvReader:
+    raw = data.encode() if isinstance(data, str) else data
+    found = CsvReader(io.BytesIO(raw), **options)
+    found.seek(found.start)
+    return found
+
+
+def records(data: str | bytes, **options: str) -> list[list[str]]:
+    batch = reader(data, **options).batch(1000)
+    assert batch.fault is None
+    return batch.records
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_the_delimiter_is_found_from_the_header(delimiter):
+    data = f'sku{delimiter}"a,b;c"{delimiter}name\n1{delimiter}2{delimiter}3\n'
+    assert reader(data).header == ["sku", "a,b;c", "name"]
+    assert records(data) == [["1", "2", "3"]]
+
+
+def test_a_given_delimiter_is_taken():
+    assert reader("a;b,c\n1;2,3\n", delimiter=",").header == ["a;b", "c"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name():
+    assert reader(b"\xef\xbb\xbfsku;name\n1;2\n").header == ["sku", "name"]
+
+
+def test_other_encodings_can_be_chosen():
+    assert records("sku;name\n1;Größe €\n".encode("cp1252"), encoding="cp1252") == [
+        ["1", "Größe €"]
+    ]
+    assert records("sku;name\n1;Größe\n".encode("latin-1"), encoding="latin-1") == [["1", "Größe"]]
+
+
+def test_blank_lines_are_no_records_but_count_as_lines():
+    batch = reader("a;b\n\n1;2\r\n\r\n\n3;4").batch(10)
+    assert batch.records == [["1", "2"], ["3", "4"]]
+    assert batch.rows == [1, 2]
+    assert batch.lines == [3, 6]
+
+
+def test_a_record_over_several_lines_is_said_to_begin_in_its_first():
+    batch = reader('a;b\n1;"x\ny\nz"\n2;3\n').batch(10)
+    assert batch.records == [["1", "x\ny\nz"], ["2", "3"]]
+    assert batch.lines == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "The file is empty"),
+        (b"\n1;2\n", "The file is empty"),
+        (b"a;a;b\n", "names these columns twice: a."),
+        (b"a;;b\n", "Column 2 has no name"),
+        (b"a;" + b"n" * 201 + b"\n", "column 2 has 201 characters"),
+        (b";".join(b"c%d" % n for n in range(501)) + b"\n", "501 columns; at most 500"),
+        (b"a;Gr\xf6\xdfe\n", "not text in the encoding utf-8"),
+        (b"a;b\0\n", "not text in the encoding utf-8"),
+        ("a;b\n".encode("utf-16"), "UTF-16"),
+        (b'a;"b\n1;2\n', "a quote is opened and never closed"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_refused_with_the_reason(data, said):
+    with pytest.raises(JobError, match=said):
+        reader(data)
+
+
+@pytest.mark.parametrize(
+    ("rest", "line", "said"),
+    [
+        ('1;"open\n2;b\n3;c\n', 3, "a quote is opened and never closed"),
+        ('1;"open\n2;b\n3;"c"\n', 3, "text follows a closing quote"),
+        ("1;2;3\n", 3, "it has 3 cells, but the header has 2 names"),
+        ("1;a\rb\n", 3, "a lone carriage return"),
+        ("1;" + "x" * (1 << 20) + "y\n", 3, "a cell has more than a million characters"),
+        ("1;" + "x" * (10 << 20) + "\n", 3, "a cell has more than a million characters"),
+        ("1;" + "x" * (1 << 24) + "\n", 3, "a line has more than 16,777,216 bytes"),
+    ],
+)
+def test_a_broken_record_ends_the_reading_with_its_line(rest, line, said):
+    batch = reader("a;b\n0;good\n" + rest + "9;behind\n").batch(1000)
+    assert batch.records == [["0", "good"]]
+    assert f"begins in line {line} is broken" in str(batch.fault)
+    assert said in str(batch.fault)
+    assert batch.end == Position(offset=11, row=1, line=3)
+
+
+def test_nul_and_undecodable_bytes_are_marked_not_refused():
+    batch = reader(b"a;b\n1;x\xffy\n2;\0\n").batch(10)
+    assert batch.suspect
+    assert batch.records == [["1", "x\udcffy"], ["2", "\0"]]
+    assert not reader("a;b\n1;é\n").batch(10).suspect
+
+
+def test_wide_rows_make_smaller_batches():
+    data = "a;b\n" + f"1;{'x' * 500_000}\n" * 40
+    sizes, source = [], reader(data)
+    while (batch := source.batch(5000)).records:
+        sizes.append(len(batch.records))
+    assert sum(sizes) == 40
+    assert max(sizes) <= 17
+
+
+cells = st.text(st.sampled_from('ab;,"\n\r é€\u2028'), max_size=6)
+
+
+@given(
+    rows=st.lists(st.lists(cells, min_size=2, max_size=2).filter(any), max_size=12),
+    size=st.integers(1, 5),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+def test_reading_in_batches_from_any_position_gives_the_same_records(rows, size, newline):
+    quoted = [[f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row] for row in rows]
+    data = newline.join(["a;b", *(";".join(row) for row in quoted)])
+    source, seen = reader(data), []
+    while (batch := source.batch(size)).records:
+        seen += batch.records
+        for index, record in enumerate(batch.records):
+            position = batch.position(index)
+            again = reader(data)
+            again.seek(Position(*position))
+            one = again.batch(1)
+            assert (one.records, one.rows) == ([record], [position.row + 1])
+        source = reader(data)
+        source.seek(Position(*batch.end))
+    assert seen == rows
