@@ -49,9 +49,15 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 def _say_who_runs(state: State) -> int:
     url = state.read().get("MILLRACE_URL")
-    what = f"Millrace is running at {url}" if url else "A start is under way or servers run"
-    print(f"{what} (data in {state.folder}).")
-    return 0
+    if url:
+        print(f"Millrace is running at {url} (data in {state.folder}).")
+        return 0
+    print(
+        f"Another start is under way on {state.folder}, or `manage.py services` runs there. "
+        "Wait for it, end it, or name another folder with --data-dir.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def site_variables(state: State) -> dict[str, str]:

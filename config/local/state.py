@@ -60,13 +60,13 @@ class State:
         finally:
             os.close(lock)
 
-    @staticmethod
-    def _take(lock: int) -> bool:
+    def _take(self, lock: int) -> bool:
         for attempt in range(5):
             # A command that only looks holds the lock for a moment (see is_live).
             time.sleep(attempt * 0.03)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.env.unlink(missing_ok=True)  # it tells of the start before
                 return True
         return False
 
