@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import psycopg
 from django import forms
-from django.contrib.postgres.aggregates import StringAgg
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef
 
 from jobs.definition import FunctionStep, Job
 from jobs.recipes.imports import DELIMITER_CHOICES, delimiter_of
@@ -50,7 +50,7 @@ class ExportJob(Job):
         meta = self.resource.model._meta
         name = f"{str(meta.verbose_name_plural).replace(' ', '_')}.csv"
         with self.workspace.own_connection() as connection:
-            if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            if connection.autocommit:  # it begins no transaction by itself
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 connection.read_only = True
             with connection.transaction(), connection.cursor() as cursor:
@@ -131,8 +131,7 @@ class Selection:
         own, other = field.m2m_field_name(), field.m2m_reverse_field_name()
         path = f"{other}__{code}"
         links = field.remote_field.through._default_manager.filter(**{own: OuterRef("pk")})
-        joined = StringAgg(path, delimiter=",", ordering=path)
-        return Subquery(links.order_by().values(own).values_list(joined))
+        return ArraySubquery(links.order_by(path).values(path))
 
     def _occurring_names(self) -> list[str]:
         """The names of the columns for the keys that the JSON fields of these rows have."""
@@ -163,6 +162,8 @@ class Selection:
 
 def _cell(source: str, field: Any) -> str:
     match field:
+        case models.ManyToManyField():
+            return _guarded(f"nullif(array_to_string({source}, ','), '')")
         case models.BooleanField():
             return f"CASE {source} WHEN TRUE THEN '1' WHEN FALSE THEN '0' END"
         case models.DateTimeField():

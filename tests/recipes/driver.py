@@ -24,10 +24,10 @@ class Files:
         self.made: dict[str, bytes] = {}
         self.said: list[str] = []
 
-    def open(self, field: str = "file") -> BinaryIO:
+    def open(self, _field: str = "file") -> BinaryIO:
         return io.BytesIO(self.given)
 
-    def size(self, field: str = "file") -> int:
+    def size(self, _field: str = "file") -> int:
         return len(self.given)
 
     def log(self, sentence: str) -> None:
@@ -77,7 +77,7 @@ def load(
     chunks: int | None = None,
     **parameters: Any,
 ) -> Loaded:
-    """Import the file in chunks of `size` rows, from behind the cursor, `chunks` of them at most."""
+    """Import the file in chunks of `size` rows from behind the cursor, `chunks` of them at most."""
     given = file.encode() if isinstance(file, str) else file
     files = Files(given)
     kind = find(job) if isinstance(job, str) else job
@@ -129,7 +129,7 @@ class Progress:
         self.done = 0
         self.total: int | None = None
 
-    def checkpoint(self, cursor: Any = None, *, done: int = 0, total: int | None = None) -> None:
+    def checkpoint(self, _cursor: Any = None, *, done: int = 0, total: int | None = None) -> None:
         self.done += done
         self.total = total
 

@@ -274,13 +274,12 @@ class Careful(ProductResource):
 
 
 def test_clean_may_change_skip_or_refuse_a_row(families, attributes):
-    file = "sku;name;price-EUR;family;categories;note;pages\n" + "".join(
-        [
-            "a;small words;1.50;shoes;shoes,hats;;3\n",
-            "b;skip me;;;;;\n",
-            "c;refuse me;;;;;\n",
-            "d;refuse me;x;;;;\n",
-        ]
+    file = (
+        "sku;name;price-EUR;family;categories;note;pages\n"
+        "a;small words;1.50;shoes;shoes,hats;;3\n"
+        "b;skip me;;;;;\n"
+        "c;refuse me;;;;;\n"
+        "d;refuse me;x;;;;\n"
     )
     loaded = load(import_of(Careful), file)
     assert loaded.counts == {"created": 1, "skipped": 1, "failed": 2}
@@ -302,7 +301,7 @@ def test_clean_that_returns_other_fields_is_a_bug_with_a_sentence():
         def clean(self, row):
             return row | {"enabled": True}
 
-    with pytest.raises(TypeError, match="clean\\(\\) of test.adds must return the fields"):
+    with pytest.raises(TypeError, match=r"of test\.adds must return the fields"):
         load(import_of(Adds), "sku;name\na;A\n")
 
 

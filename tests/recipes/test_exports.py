@@ -1,0 +1,124 @@
+"""What an export writes, and that an import of it changes nothing."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from tests.recipes.driver import export, load
+
+pytestmark = pytest.mark.django_db
+IMPORT, EXPORT = "catalog.product.import", "catalog.product.export"
+
+
+def rows(text: str, delimiter: str = ";") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+@pytest.fixture
+def shop(families, attributes):
+    """Attributes of every type."""
+    color = Attribute.objects.create(code="color", type="simpleselect")
+    tags = Attribute.objects.create(code="tags", type="multiselect")
+    for attribute in (color, tags):
+        for code in ("red", "blue"):
+            AttributeOption.objects.create(attribute=attribute, code=code)
+    Attribute.objects.create(code="washable", type="boolean")
+    Attribute.objects.create(code="since", type="date", scopable=True)
+    Attribute.objects.create(code="text", type="textarea", localizable=True, scopable=True)
+    Attribute.objects.create(code="price", type="price")
+
+
+FILE = """\
+sku;name;family;categories;enabled;price-EUR;price-USD;PACK-products;parent;color;pages;\
+price-CHF;since-web;tags;text-en_US-web;washable;weight;weight-unit
+a;A;shoes;Hats,shoes;1;12.50;0.10;x,y;m;red;3;4.50;2024-02-29;blue,red;"say ""hi""; bye";1;2.500;KG
+b;;;;0;;;;;;;;;;;0;;
+"""
+
+
+def test_the_file_has_the_columns_of_the_import_and_the_keys_that_occur(shop):
+    assert load(IMPORT, FILE).counts == {"created": 2}
+    text, result, _ = export(EXPORT)
+    assert result == {"rows": 2}
+    first, second = rows(text)
+    assert first == rows(FILE)[0] | {"price-EUR": "12.50"}
+    assert second["sku"] == "b"
+    assert {value for name, value in second.items() if name not in ("sku", "enabled")} == {"", "0"}
+
+
+def test_importing_an_export_changes_nothing(shop):
+    load(IMPORT, FILE)
+    text, _, files = export(EXPORT)
+    assert list(files.made) == ["products.csv"]
+    loaded = load(IMPORT, text)
+    assert (loaded.counts, loaded.warnings) == ({"unchanged": 2}, [])
+
+
+def test_every_resource_of_the_catalogue_can_be_read_back(shop):
+    load("catalog.category.import", "code;parent;label-en_US\ntop;;Top\nlow;top;Low\n")
+    Family.objects.get(code="shoes").attributes.set(Attribute.objects.all())
+    Family.objects.update(requirements={"web": ["color", "tags"]}, labels={"en_US": "Shoes"})
+    Attribute.objects.filter(code="since").update(date_min="2020-01-01", number_max="1.5")
+    for name in ("category", "attribute", "attribute_option", "family"):
+        text, result, _ = export(f"catalog.{name}.export")
+        assert load(f"catalog.{name}.import", text).counts == {"unchanged": result["rows"]}
+
+
+def test_another_delimiter_can_be_chosen(shop):
+    load(IMPORT, FILE)
+    text, _, _ = export(EXPORT, delimiter="tab")
+    assert rows(text, "\t")[0]["sku"] == "a"
+    assert load(IMPORT, text).counts == {"unchanged": 2}
+
+
+def test_keys_that_no_column_takes_any_more_are_left_out_and_said(shop):
+    Product.objects.create(sku="a", values={"gone": 1, "pages": 2})
+    text, _, files = export(EXPORT)
+    assert rows(text)[0]["pages"] == "2"
+    assert "gone" not in text
+    assert files.said == ["Keys left out: gone."]
+
+
+def test_an_empty_table_gives_a_header(db):
+    text, result, _ = export(EXPORT)
+    assert text == "sku;name;family;categories;enabled;price-EUR;price-USD\n"
+    assert result == {"rows": 0}
+
+
+texts = st.text(st.sampled_from("ab'=+-@\t\r\n;\"é% \\"), max_size=6)
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    products=st.lists(
+        st.tuples(texts.filter(bool), texts, texts.filter(bool) | st.none(), texts), max_size=4
+    )
+)
+def test_any_text_comes_back_as_it_was_and_none_looks_like_a_formula(shop, products):
+    Product.objects.all().delete()
+    for sku, name, note, link in products:
+        values = {} if note is None else {"note": note}
+        if not Product.objects.filter(sku__iexact=sku).exists():
+            links = {"parent": link} if link else {}
+            Product.objects.create(sku=sku, name=name, values=values, links=links)
+    text, result, _ = export(EXPORT)
+    cells = [cell for row in rows(text) for cell in row.values()]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    loaded = load(IMPORT, text)
+    assert loaded.warnings == []
+    assert loaded.counters.unchanged == result["rows"] == loaded.counters.processed
+
+
+def test_codes_with_apostrophes_in_lists_come_back(shop):
+    for code in ("=x", "'y"):
+        Category.objects.create(code=code)
+    product = Product.objects.create(sku="a")
+    product.categories.set(Category.objects.filter(code__in=["=x", "'y"]))
+    text, _, _ = export(EXPORT)
+    assert load(IMPORT, text).counts == {"unchanged": 1}
