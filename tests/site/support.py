@@ -43,5 +43,10 @@ def news(client: Client, path: str, address: str) -> Any:
     return client.get(path + address, headers={"HX-Request": "true"})
 
 
+def body(answer: Any) -> bytes:
+    """All of an answer; a streamed one is closed at its end."""
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content
+
+
 def flashes(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]

@@ -200,7 +200,7 @@ def test_a_sensitive_profile_keeps_its_contents_to_its_owner(bobs, leads, bob, p
 
 
 @pytest.mark.parametrize("tab", [tab for tab in TABS if tab != "debug"])
-def test_it_takes_at_most_twelve_queries(  # noqa: PLR0917 (fixtures)
+def test_it_takes_at_most_twelve_queries(
     bobs, bob, profile, execution, worker, tab, django_assert_max_num_queries
 ):
     done = execution(bob, Status.QUEUED, profile=profile)

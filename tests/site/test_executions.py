@@ -129,7 +129,7 @@ def test_names_are_shown_as_text(bobs, bob, execution):
     assert "&lt;script&gt;alert" in page
 
 
-def test_it_takes_at_most_eight_queries(  # noqa: PLR0917 (fixtures)
+def test_it_takes_at_most_eight_queries(
     leads, bob, execution, worker, profile, django_assert_max_num_queries
 ):
     for status in [*Status, *Status]:
