@@ -23,6 +23,7 @@ from jobs.resources import Column, Resource, ResourceClass
 CHECKPOINT_SECONDS = 1.0
 # Spreadsheets take these texts for formulas; an apostrophe before them says that they are none.
 FORMULA = r"^''*[=+\-@\t\r]"
+ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 DATE = "YYYY-MM-DD"
 MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
@@ -50,10 +51,10 @@ class ExportJob(Job):
         meta = self.resource.model._meta
         name = f"{str(meta.verbose_name_plural).replace(' ', '_')}.csv"
         with self.workspace.own_connection() as connection:
-            if connection.autocommit:  # it begins no transaction by itself
-                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                connection.read_only = True
+            alone = connection.autocommit  # and not within a test's transaction
             with connection.transaction(), connection.cursor() as cursor:
+                if alone:
+                    cursor.execute(ONE_MOMENT)
                 selection = Selection(self.resource(), cursor)
                 if selection.unknown:
                     self.workspace.log(f"Keys left out: {', '.join(selection.unknown)}.")

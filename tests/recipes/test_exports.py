@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from jobs.testing import run_now
 from tests.recipes.driver import export, load
 
 pytestmark = pytest.mark.django_db
@@ -122,3 +123,16 @@ def test_codes_with_apostrophes_in_lists_come_back(shop):
     product.categories.set(Category.objects.filter(code__in=["=x", "'y"]))
     text, _, _ = export(EXPORT)
     assert load(IMPORT, text).counts == {"unchanged": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_through_the_platform_leaves_its_file(shop):
+    Product.objects.create(sku="a", name="A")
+    done = run_now(EXPORT)
+    assert (done.status, done.error, done.result) == ("completed", "", {"rows": 1})
+    (made,) = done.files.filter(role="output")
+    assert made.name == "products.csv"
+    with made.file.open("rb") as file:
+        assert file.read().decode() == export(EXPORT)[0]
+    (step,) = done.steps.all()
+    assert (step.done, step.total) == (1, 1)
