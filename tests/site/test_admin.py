@@ -1,4 +1,4 @@
-"""Django's admin: profiles are edited and checked, executions watched and stopped, tokens revoked."""
+"""Django's admin: profiles edited and checked, executions watched and stopped, tokens revoked."""
 
 import json
 

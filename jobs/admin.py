@@ -1,0 +1,338 @@
+"""Django's admin: profiles are edited here, executions watched and stopped, tokens revoked.
+
+Rights are those of `jobs.permissions.may`, not Django's own per model. Roles are Django's groups
+and have their page in Django's own part of the admin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+
+from jobs import control
+from jobs.definition import REGISTRY
+from jobs.models import (
+    ApiToken,
+    JobExecution,
+    JobProfile,
+    ProfileGrant,
+    StatusChange,
+    StepExecution,
+    Worker,
+)
+from jobs.permissions import may, visible_profiles, visible_to
+
+COUNTED_AT_MOST = 10_000
+
+
+class CappedPaginator(Paginator):
+    """Counts to 10,000 and no further: an exact count of a million rows takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list[: COUNTED_AT_MOST + 1].count()
+
+
+class ReadOnly(admin.ModelAdmin):
+    """Nothing is added, changed or deleted by hand."""
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, *_: Any) -> bool:
+        return False
+
+
+class Part(admin.TabularInline):
+    """Rows that belong to an execution; who sees it sees them."""
+
+    extra = 0
+    can_delete = False
+
+    def has_view_permission(self, *_: Any) -> bool:
+        return True
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+
+class Steps(Part):
+    model = StepExecution
+    fields = readonly_fields = (
+        "label",
+        "status",
+        "processed",
+        "total",
+        "failed",
+        "skipped",
+        "warnings_count",
+        "started_at",
+        "finished_at",
+    )
+
+
+class History(Part):
+    model = StatusChange
+    fields = readonly_fields = ("at", "event", "before", "after", "by", "reason")
+    verbose_name_plural = "history"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("by")
+
+
+class GrantInline(admin.TabularInline):
+    """Who may edit a profile may say who else may."""
+
+    model = ProfileGrant
+    extra = 0
+
+    def has_view_permission(self, *_: Any) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        return _may_edit(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        return _may_edit(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        return _may_edit(request, obj)
+
+
+def _may_edit(request: HttpRequest, profile: JobProfile | None) -> bool:
+    if profile is None or profile.pk is None:
+        return bool(may(request.user, "add_jobprofile"))
+    return bool(may(request.user, "edit", profile))
+
+
+class ProfileForm(forms.ModelForm):
+    """Checks the parameters with the job's own form."""
+
+    user: Any = None  # set by ProfileAdmin.get_form
+
+    job = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(REGISTRY)])
+
+    class Meta:
+        model = JobProfile
+        fields = (
+            "code",
+            "label",
+            "description",
+            "job",
+            "parameters",
+            "locked",
+            "queue",
+            "priority",
+            "timeout_seconds",
+            "stop_grace_seconds",
+            "enabled",
+            "sensitive",
+        )
+
+    def clean_parameters(self) -> dict[str, Any]:
+        parameters = self.cleaned_data["parameters"] or {}
+        if not isinstance(parameters, dict):
+            raise forms.ValidationError('Parameters are a JSON object, as {"name": "value"}.')
+        return parameters
+
+    def clean(self) -> None:
+        super().clean()
+        job, parameters = self.cleaned_data.get("job"), self.cleaned_data.get("parameters")
+        if not job or parameters is None:
+            return
+        locked = self.cleaned_data.get("locked") or []
+        control.check_profile(JobProfile(job=job, parameters=parameters, locked=locked))
+        decision = may(self.user, "add_profile", REGISTRY[job])
+        if "job" in self.changed_data and not decision:
+            self.add_error("job", decision.reason)
+
+
+@admin.register(JobProfile)
+class ProfileAdmin(admin.ModelAdmin):
+    form = ProfileForm
+    inlines = (GrantInline,)
+    list_display = ("label", "code", "job", "enabled", "sensitive", "version", "updated_at")
+    list_filter = ("enabled", "sensitive")
+    search_fields = ("label", "code", "job")
+    readonly_fields = ("version", "created_at", "updated_at")
+    actions = None  # one by one, so that each refusal is seen
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobProfile]:
+        return visible_profiles(request.user)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[forms.ModelForm]:
+        form = super().get_form(request, *args, **kwargs)
+        form.user = request.user
+        return form
+
+    def has_view_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        if obj is None:
+            return bool(may(request.user, "view_tracker"))
+        return bool(may(request.user, "view", obj))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(may(request.user, "add_jobprofile"))
+
+    def has_change_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        if obj is None:
+            return bool(may(request.user, "change_jobprofile"))
+        return bool(may(request.user, "edit", obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: JobProfile | None = None) -> bool:
+        if obj is None:
+            return bool(may(request.user, "delete_jobprofile"))
+        return bool(may(request.user, "delete", obj))
+
+    def delete_model(self, request: HttpRequest, obj: JobProfile) -> None:
+        control.delete_profile(obj, by=request.user)
+
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, *args)
+        except control.Refused as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(reverse("admin:jobs_jobprofile_change", args=[object_id]))
+
+
+@admin.register(JobExecution)
+class ExecutionAdmin(ReadOnly):
+    list_display = (
+        "name",
+        "status",
+        "type",
+        "user",
+        "warnings_count",
+        "queue",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("status", "type", "created_at")
+    list_select_related = ("user", "profile")
+    search_fields = ("name",)
+    ordering = ("-id",)
+    show_full_result_count = False
+    paginator = CappedPaginator
+    inlines = (Steps, History)
+    actions = ("stop", "abort")
+    fieldsets = (
+        (None, {"fields": ("page", "name", "job", "type", "profile", "user", "trigger", "note")}),
+        ("Now", {"fields": ("status", "reason", "error", "warnings_count", "result")}),
+        ("Work", {"fields": ("queue", "priority", "attempt", "worker", "node", "pid")}),
+        ("Stop", {"fields": ("stop_level", "stop_requested_at", "stop_requested_by")}),
+        ("Times", {"fields": ("created_at", "started_at", "finished_at", "deadline_at")}),
+        ("Parameters", {"fields": ("parameters",)}),
+    )
+    readonly_fields = ("page",)
+
+    @admin.display(description="in the tracker")
+    def page(self, execution: JobExecution) -> str:
+        return format_html('<a href="{}">{}</a>', execution.get_absolute_url(), execution.pk)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobExecution]:
+        return visible_to(request.user).order_by("-pk")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: JobExecution | None = None) -> bool:
+        if obj is None:
+            return bool(may(request.user, "view_tracker"))
+        return bool(may(request.user, "view", obj))
+
+    @admin.action(description="Stop")
+    def stop(self, request: HttpRequest, executions: QuerySet[JobExecution]) -> None:
+        _ask_each(request, executions, control.stop, "%d asked to stop.")
+
+    @admin.action(description="Abort (by force)")
+    def abort(self, request: HttpRequest, executions: QuerySet[JobExecution]) -> None:
+        _ask_each(request, executions, control.abort, "%d asked to end at once.")
+
+
+def _ask_each(
+    request: HttpRequest,
+    executions: QuerySet[JobExecution],
+    ask: Callable[..., JobExecution],
+    done: str,
+) -> None:
+    """Ask of each by itself and say why it was refused where it was."""
+    asked = 0
+    for execution in executions:
+        try:
+            ask(execution, by=request.user, reason="Asked for in the admin.")
+            asked += 1
+        except (control.Denied, control.Refused, control.NotAllowed) as error:
+            messages.error(request, f"{execution.name}: {error}")
+    if asked:
+        messages.success(request, done % asked)
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnly):
+    list_display = ("name", "kind", "node", "pid", "slots", "started_at", "seen_at")
+    list_filter = ("kind",)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(may(request.user, "operate_queues"))
+
+
+@admin.register(ApiToken)
+class TokenAdmin(ReadOnly):
+    """Tokens are listed by how they begin. Their hash, which is their key, leaves no trace here."""
+
+    list_display = ("token_key", "name", "user", "scopes", "created", "expiry", "last_used_at")
+    list_display_links = None
+    list_select_related = ("user",)
+    ordering = ("-created",)
+    actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        """One's own; everybody's for those who may change people."""
+        tokens = ApiToken.objects.all()
+        everybodys = request.user.has_perm("auth.change_user")
+        return tokens if everybodys else tokens.filter(user_id=request.user.pk)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return obj is None and bool(may(request.user, "view_tracker"))
+
+    @admin.display(description="")
+    def action_checkbox(self, token: ApiToken) -> str:
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            token.token_key,
+            f"Select {token}",
+        )
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Find the tokens that are selected by how they begin."""
+        chosen = queryset.filter(token_key__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        request.POST = request.POST.copy()
+        request.POST.setlist(ACTION_CHECKBOX_NAME, [token.pk for token in chosen])
+        return super().response_action(request, queryset)
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
+        revoked, _ = tokens.delete()
+        messages.success(request, f"{revoked} revoked.")
