@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
@@ -56,7 +56,7 @@ class AlreadyFinished(Refused):
     """It ended before the stop took effect."""
 
 
-def upload(file: File, *, user: AbstractBaseUser | None, name: str | None = None) -> Upload:
+def upload(file: File, *, user: User | None, name: str | None = None) -> Upload:
     """Keep a file for a launch. Two files of one name never meet: each has a key of its own."""
     digest, size = hashlib.sha256(), 0
     for block in file.chunks():
@@ -75,7 +75,7 @@ def launch(
     profile: JobProfile | None = None,
     job: str | None = None,
     parameters: dict[str, Any] | None = None,
-    user: AbstractBaseUser | None = None,
+    user: User | None = None,
     trigger: str = "api",
     name: str = "",
     note: str = "",
@@ -165,7 +165,6 @@ def _store(execution: JobExecution, uploads: dict[str, Upload]) -> JobExecution:
             raise
         return earlier
     execution.refresh_from_db()
-    execution.replayed = False
     return execution
 
 
@@ -185,7 +184,7 @@ def _earlier(execution: JobExecution) -> JobExecution | None:
     return earlier
 
 
-def _find_upload(field: str, pk: str, user: AbstractBaseUser | None) -> Upload:
+def _find_upload(field: str, pk: str, user: User | None) -> Upload:
     try:
         found = Upload.objects.filter(pk=uuid.UUID(pk)).first()
     except ValueError:
@@ -195,26 +194,22 @@ def _find_upload(field: str, pk: str, user: AbstractBaseUser | None) -> Upload:
     return found
 
 
-def activate(execution: JobExecution, *, by: AbstractBaseUser | None = None) -> JobExecution:
+def activate(execution: JobExecution, *, by: User | None = None) -> JobExecution:
     """Queue what is deferred."""
     return _ask(execution, Event.ACTIVATE, by)
 
 
-def pause(
-    execution: JobExecution, *, by: AbstractBaseUser | None = None, reason: str = ""
-) -> JobExecution:
+def pause(execution: JobExecution, *, by: User | None = None, reason: str = "") -> JobExecution:
     """Let it rest at its next checkpoint."""
     return _ask(execution, Event.PAUSE, by, reason)
 
 
-def resume(execution: JobExecution, *, by: AbstractBaseUser | None = None) -> JobExecution:
+def resume(execution: JobExecution, *, by: User | None = None) -> JobExecution:
     """Let it go on from its last checkpoint."""
     return _ask(execution, Event.RESUME, by)
 
 
-def _ask(
-    execution: JobExecution, event: Event, by: AbstractBaseUser | None, reason: str = ""
-) -> JobExecution:
+def _ask(execution: JobExecution, event: Event, by: User | None, reason: str = "") -> JobExecution:
     require(by, str(event), execution)
     with transaction.atomic():
         after = execution.transition(event, by=by, why=reason)
@@ -226,7 +221,7 @@ def _ask(
 def stop(
     execution: JobExecution,
     *,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     level: StopLevel | str = StopLevel.GRACEFUL,
     grace_seconds: float | None = None,
     reason: str = "",
@@ -258,9 +253,7 @@ def stop(
     return execution
 
 
-def abort(
-    execution: JobExecution, *, by: AbstractBaseUser | None = None, reason: str = ""
-) -> JobExecution:
+def abort(execution: JobExecution, *, by: User | None = None, reason: str = "") -> JobExecution:
     """Stop by force, at once."""
     return stop(execution, by=by, level=StopLevel.KILL, reason=reason)
 
@@ -283,7 +276,7 @@ def _request_stop(
     row: JobExecution,
     level: StopLevel,
     grace: float,
-    by: AbstractBaseUser | None,
+    by: User | None,
     reason: str,
 ) -> None:
     """Write the wish and its deadline; the worker hears of it with its next renewal."""
@@ -312,7 +305,7 @@ def _request_stop(
     )
 
 
-def delete(execution: JobExecution, *, by: AbstractBaseUser | None = None) -> None:
+def delete(execution: JobExecution, *, by: User | None = None) -> None:
     """Delete what is finished or has not begun; the latter is stopped in the same transaction."""
     require(by, "delete", execution)
     with transaction.atomic():
@@ -324,7 +317,7 @@ def delete(execution: JobExecution, *, by: AbstractBaseUser | None = None) -> No
         row.delete()
 
 
-def actions(user: AbstractBaseUser | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
+def actions(user: User | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
     """For each request: whether `user` may make it now, and if not, why."""
     possible = allowed(execution.status)
     answers = {}
@@ -360,7 +353,8 @@ def receipt(execution: JobExecution) -> dict[str, Any] | None:
     steps = list(execution.steps.all())
     processed = sum(step.processed for step in steps)
     totals = [step.total for step in steps]
-    total = sum(totals) if totals and None not in totals else None
+    known = [total for total in totals if total is not None]
+    total = sum(known) if totals and len(known) == len(totals) else None
     took = None
     if execution.finished_at:
         took = (execution.finished_at - execution.stop_requested_at).total_seconds()
@@ -382,7 +376,7 @@ def definition_of(profile: JobProfile) -> type[Job]:
     return find(profile.job)
 
 
-def delete_profile(profile: JobProfile, *, by: AbstractBaseUser | None = None) -> None:
+def delete_profile(profile: JobProfile, *, by: User | None = None) -> None:
     """Delete a profile; its executions stay.
 
     Refused while one of them is open, and when it is sensitive and has been launched: without

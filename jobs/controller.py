@@ -18,6 +18,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.dispatch import dispatch, redispatch_if_empty
@@ -94,7 +95,7 @@ def keep_deadlines() -> None:
     _each(late, Event.EXPIRE, why="It was not started before its deadline.")
 
 
-def _each(executions, event: Event, *, why: str) -> None:
+def _each(executions: QuerySet[JobExecution], event: Event, *, why: str) -> None:
     for execution in executions.order_by("pk")[:AT_ONCE]:
         with suppress(NotAllowed):  # another controller, a worker or a person was faster
             execution.transition(event, why=why)

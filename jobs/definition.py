@@ -238,6 +238,9 @@ class Job:
         return digest(cls.name, cls.source())
 
 
+JobClass = type[Job]
+
+
 def digest(*parts: str) -> str:
     """A short fingerprint of these texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -32,7 +33,8 @@ _local = threading.local()
 CHOOSE = """
 WITH workers AS MATERIALIZED (
   SELECT slots, definitions FROM jobs_worker
-  WHERE kind = 'worker' AND %(queue)s = ANY(queues) AND seen_at > clock_timestamp() - %(seen)s
+  WHERE kind = 'worker' AND %(queue)s = ANY(queues)
+    AND seen_at > clock_timestamp() - %(seen)s::interval
 ), queued AS (
   SELECT *, coalesce(dispatched_at > clock_timestamp() - make_interval(
     secs => least(600, %(again)s * 2 ^ least(dispatch_count, 10))), false) AS outstanding
@@ -94,7 +96,7 @@ def redispatch_if_empty(queue: str) -> int:
 
 def _depth(queue: str) -> int | None:
     """How many messages the broker has in a queue, or None when it does not say."""
-    broker = _broker()
+    broker: Any = _broker()
     try:
         return broker.default_channel.queue_declare(queue, passive=True).message_count
     except broker.channel_errors:
@@ -108,7 +110,11 @@ def _choose(queue: str) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(
             CHOOSE,
-            {"queue": queue, "again": settings.JOBS_REDISPATCH_SECONDS, "seen": SEEN_WITHIN},
+            {
+                "queue": queue,
+                "again": settings.JOBS_REDISPATCH_SECONDS,
+                "seen": f"{SEEN_WITHIN.total_seconds()} s",
+            },
         )
         # RETURNING has no order; ids are ordered by time and ties of priority are rare here.
         return sorted(cursor.fetchall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -71,7 +71,7 @@ def clean(job: type[Job], values: dict[str, Any], files: dict[str, NamedFile]) -
     """The cleaned data of the job's form; raises InvalidParameters."""
     names = file_fields(job)
     data = {name: value for name, value in values.items() if name not in names}
-    form = job.Parameters(data=data, files=files)
+    form = job.Parameters(data=data, files=cast("Any", files))  # what fields ask of files
     if not form.is_valid():
         raise InvalidParameters({name: [*errors] for name, errors in form.errors.items()})
     return form.cleaned_data

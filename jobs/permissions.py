@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from jobs.definition import Job
 from jobs.models import JobExecution, JobProfile, Upload
 
-User = AbstractBaseUser | AnonymousUser
+Person = User | AnonymousUser
 
 # Types with a launch permission of their own; all others fall under launch_other.
 LAUNCH_TYPES = frozenset({"import", "export", "mass_edit", "rules", "command"})
@@ -57,7 +57,7 @@ YES = Decision(True)
 INVISIBLE = Decision(False, "There is nothing here that you may see.", visible=False)
 
 
-def may(user: User | None, action: str, target: Any = None) -> Decision:
+def may(user: Person | None, action: str, target: Any = None) -> Decision:
     """Whether `user` may do `action` to `target`, and if not, why not.
 
     `target` is a JobExecution, a JobProfile, a Job class, an Upload, or None for `view_tracker`
@@ -80,14 +80,14 @@ def may(user: User | None, action: str, target: Any = None) -> Decision:
     return _permission(user, f"jobs.{action}", f"Your role does not allow you to {_words(action)}.")
 
 
-def require(user: User | None, action: str, target: Any = None) -> None:
+def require(user: Person | None, action: str, target: Any = None) -> None:
     """Raise Denied unless `user` may."""
     decision = may(user, action, target)
     if not decision:
         raise Denied(decision)
 
 
-def visible_to(user: User | None) -> QuerySet[JobExecution]:
+def visible_to(user: Person | None) -> QuerySet[JobExecution]:
     """The executions that `user` may see: the twin of `may(user, "view", execution)`."""
     executions = JobExecution.objects.all()
     if user is None or _sees_all(user):
@@ -97,7 +97,7 @@ def visible_to(user: User | None) -> QuerySet[JobExecution]:
     return executions.filter(user_id=user.pk)
 
 
-def visible_profiles(user: User | None) -> QuerySet[JobProfile]:
+def visible_profiles(user: Person | None) -> QuerySet[JobProfile]:
     """The profiles that `user` may see: the twin of `may(user, "view", profile)`."""
     profiles = JobProfile.objects.all()
     if user is None or (user.is_active and user.is_superuser):
@@ -109,11 +109,11 @@ def visible_profiles(user: User | None) -> QuerySet[JobProfile]:
     return profiles.filter(Q(grants=None) | Q(pk__in=mine.values("pk")))
 
 
-def _sees_all(user: User) -> bool:
+def _sees_all(user: Person) -> bool:
     return user.is_active and (user.is_superuser or user.has_perm("jobs.view_all_executions"))
 
 
-def _execution(user: User, action: str, execution: JobExecution) -> Decision:
+def _execution(user: Person, action: str, execution: JobExecution) -> Decision:
     own = execution.user_id == user.pk
     if not (_sees_all(user) or (own and user.has_perm("jobs.view_tracker"))):
         return INVISIBLE
@@ -137,28 +137,28 @@ def _execution(user: User, action: str, execution: JobExecution) -> Decision:
     return _launch_again(user, execution)
 
 
-def _contents(user: User, execution: JobExecution, own: bool) -> Decision:
+def _contents(user: Person, execution: JobExecution, own: bool) -> Decision:
     profile = execution.profile
     if own or profile is None or not profile.sensitive or _granted(user, profile, "view"):
         return YES
     return Decision(False, f"“{profile.label}” is sensitive: its contents are its owner's.")
 
 
-def _control(user: User, action: str, own: bool) -> Decision:
+def _control(user: Person, action: str, own: bool) -> Decision:
     """Own executions need stop_execution, other people's stop_all_executions."""
     name, whose = ("stop_execution", "") if own else ("stop_all_executions", " of other people")
     said = f"Your role does not allow you to {_words(action)} jobs{whose}."
     return _permission(user, f"jobs.{name}", said)
 
 
-def _launch_again(user: User, execution: JobExecution) -> Decision:
+def _launch_again(user: Person, execution: JobExecution) -> Decision:
     target = execution.profile or execution.definition
     if target is None:
         return Decision(False, f"The job {execution.job!r} is no longer installed.")
     return may(user, "launch", target)
 
 
-def _profile(user: User, action: str, profile: JobProfile) -> Decision:
+def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
     granted = not profile.grants.exists() or _granted(user, profile, "view", "launch", "edit")
     if not (granted and user.has_perm("jobs.view_tracker")):
         return INVISIBLE
@@ -177,7 +177,7 @@ def _profile(user: User, action: str, profile: JobProfile) -> Decision:
     return _permission(user, name, said) and _commands(user, profile.type)
 
 
-def _commands(user: User, kind: str) -> Decision:
+def _commands(user: Person, kind: str) -> Decision:
     """A profile of a command says which programs run: more than any other profile."""
     if kind != "command":
         return YES
@@ -185,14 +185,14 @@ def _commands(user: User, kind: str) -> Decision:
     return _permission(user, "jobs.manage_commands", said)
 
 
-def _granted(user: User, profile: JobProfile, *rights: str) -> bool:
+def _granted(user: Person, profile: JobProfile, *rights: str) -> bool:
     wanted = Q()
     for right in rights:
         wanted |= Q(**{right: True})
     return profile.grants.filter(wanted, group__user=user.pk).exists()
 
 
-def _job(user: User, action: str, job: type[Job]) -> Decision:
+def _job(user: Person, action: str, job: type[Job]) -> Decision:
     """`view`, `launch`, or `add_profile`: make a profile of it."""
     if not user.has_perm("jobs.view_tracker"):
         return INVISIBLE
@@ -204,7 +204,7 @@ def _job(user: User, action: str, job: type[Job]) -> Decision:
     return _launch(user, job)
 
 
-def _launch(user: User, job: type[Job]) -> Decision:
+def _launch(user: Person, job: type[Job]) -> Decision:
     kind = job.type if job.type in LAUNCH_TYPES else "other"
     what = {"mass_edit": "mass edits", "rules": "rules", "other": f"“{job.label}”"}
     said = f"Your role does not allow you to launch {what.get(kind, kind + 's')}."
@@ -216,7 +216,7 @@ def _launch(user: User, job: type[Job]) -> Decision:
     return decision
 
 
-def _permission(user: User, name: str, otherwise: str) -> Decision:
+def _permission(user: Person, name: str, otherwise: str) -> Decision:
     return YES if user.has_perm(name) else Decision(False, otherwise, needs=name)
 
 

@@ -85,7 +85,7 @@ class Stream:
         self.flushed_at = time.monotonic()
 
     def _append(self, text: bytes) -> None:
-        room = settings.JOBS_CONSOLE_BYTES - self.offset
+        room = int(settings.JOBS_CONSOLE_BYTES) - self.offset
         if room <= 0:
             return
         if len(text) > room:

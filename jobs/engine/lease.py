@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import psycopg
 from django.conf import settings
@@ -14,7 +13,7 @@ from jobs.states import HELD, Status
 
 FENCE = """
 UPDATE jobs_jobexecution SET
-  lease_expires_at = clock_timestamp() + %s, progress_at = clock_timestamp(),
+  lease_expires_at = clock_timestamp() + make_interval(secs => %s), progress_at = clock_timestamp(),
   checkpoints = checkpoints + %s, warnings_count = warnings_count + %s, version = version + 1
 WHERE id = %s AND attempt = %s AND status = ANY(%s)
 RETURNING status, deadline_at <= clock_timestamp()
@@ -48,7 +47,7 @@ class Lease:
         `progress` says that the next attempt would begin behind this point: crashes are counted
         anew from here.
         """
-        length = timedelta(seconds=settings.JOBS_LEASE_SECONDS)
+        length = settings.JOBS_LEASE_SECONDS
         held = [str(status) for status in HELD]
         cursor.execute(
             FENCE, [length, int(progress), warnings, self.execution.pk, self.attempt, held]

@@ -89,7 +89,7 @@ def _become_job(execution: JobExecution, parent: int, console: int, debug: int) 
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(LIKELY_VICTIM)
     if settings.JOBS_MEMORY_BYTES:
-        resource.setrlimit(resource.RLIMIT_AS, (settings.JOBS_MEMORY_BYTES,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (int(settings.JOBS_MEMORY_BYTES),) * 2)
     random.seed()
     _speak_through(console, debug)
     forget_connections()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -48,7 +50,7 @@ def close_console(execution: JobExecution, attempt: int) -> None:
 
 def _crash(row: JobExecution, why: str) -> Status:
     crashes = row.crashes + 1 if row.crashed_at == row.checkpoints else 1
-    fields = {"crashes": crashes, "crashed_at": F("checkpoints")}
+    fields: dict[str, Any] = {"crashes": crashes, "crashed_at": F("checkpoints")}
     if crashes >= settings.JOBS_MAX_CRASHES:
         return row.transition(Event.LOSE, why=why, error=_poisoned(row, crashes, why), **fields)
     wait = 0 if crashes == 1 else 2**crashes  # the first crash may be the machine's; go on at once
@@ -75,8 +77,9 @@ def take_back_expired() -> int:
         cursor.execute(
             "SELECT id, attempt FROM jobs_jobexecution"
             " WHERE status = ANY(%s) AND lease_expires_at < clock_timestamp()"
-            " AND pg_postmaster_start_time() < clock_timestamp() - %s ORDER BY id LIMIT 100",
-            [[str(status) for status in HELD], seconds(settings.JOBS_LEASE_SECONDS)],
+            " AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %s)"
+            " ORDER BY id LIMIT 100",
+            [[str(status) for status in HELD], settings.JOBS_LEASE_SECONDS],
         )
         expired = cursor.fetchall()
     taken = 0
@@ -86,7 +89,7 @@ def take_back_expired() -> int:
     return taken
 
 
-def _take_back_if_expired(pk: object, attempt: int) -> Status | None:
+def _take_back_if_expired(pk: uuid.UUID, attempt: int) -> Status | None:
     """Look again under a lock: a renewal may have been faster."""
     with transaction.atomic():
         row = (

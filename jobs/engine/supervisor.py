@@ -9,12 +9,14 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce
 
 from jobs.definition import REGISTRY
@@ -39,10 +41,11 @@ SHUTDOWN_WORD_SECONDS = 1.0
 LEAVE_SECONDS = 1.0
 
 RENEW = """
-UPDATE jobs_jobexecution SET lease_expires_at = clock_timestamp() + %s, pid = %s
+UPDATE jobs_jobexecution
+SET lease_expires_at = clock_timestamp() + make_interval(secs => %s), pid = %s
 WHERE id = %s AND attempt = %s AND status = ANY(%s)
 RETURNING status, stop_level, stop_deadline_at <= clock_timestamp(),
-  deadline_at + %s <= clock_timestamp()
+  deadline_at + make_interval(secs => %s) <= clock_timestamp()
 """
 
 
@@ -61,14 +64,14 @@ def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
         )
         if row is None or (row.retry_at and row.retry_at > _clock()) or not _knows(row):
             return None
-        if row.user_id and not (right := may(row.user, "launch", row.profile or row.definition)):
+        if row.user_id and not (right := may(row.user, "launch", row.profile or REGISTRY[row.job])):
             row.transition(Event.FAIL, error=f"{right.reason} It was not started.")
             return None
         lease = seconds(settings.JOBS_LEASE_SECONDS)
         row.transition(
             Event.START,
             attempt=F("attempt") + 1,
-            job_version=row.definition.version(),
+            job_version=REGISTRY[row.job].version(),
             worker=worker,
             node=socket.gethostname(),
             task_id=task_id,
@@ -83,7 +86,7 @@ def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
     return row
 
 
-def _clock():
+def _clock() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         return cursor.fetchone()[0]
@@ -95,7 +98,7 @@ def _knows(row: JobExecution) -> bool:
     return job is not None and (row.attempt == 0 or job.version() == row.job_version)
 
 
-def _deadline(row: JobExecution):
+def _deadline(row: JobExecution) -> CombinedExpression | None:
     if row.timeout_seconds is None:
         return None
     return ClockNow() + timedelta(seconds=max(0.0, row.timeout_seconds - row.running_seconds))
@@ -103,16 +106,24 @@ def _deadline(row: JobExecution):
 
 def supervise(execution: JobExecution) -> None:
     """Run the attempt in a process of its own and see that its end is written down."""
-    Supervisor(execution).run()
+    Supervisor(execution, fork_job(execution, partial(_work, execution))).run()
+
+
+def _work(execution: JobExecution) -> int:
+    """In the job process: run the attempt."""
+    try:
+        run(execution)
+    except DatabaseLost as error:
+        log.error("The database went away: %s", error)  # noqa: TRY400 (no traceback wanted)
+        return DATABASE_LOST
+    return DONE
 
 
 class Supervisor:
     """Watches one job process: renews its lease, reads requests, climbs the stop ladder."""
 
-    def __init__(self, execution: JobExecution):
-        self.execution, self.attempt = execution, execution.attempt
-        self.process: JobProcess | None = None
-        self.status: str = Status.RUNNING
+    def __init__(self, execution: JobExecution, process: JobProcess):
+        self.execution, self.attempt, self.process = execution, execution.attempt, process
         self.heard_at = time.monotonic()  # before the last renewal that the database answered
         self.renew_at = 0.0
         self.terminated_at: float | None = None  # when this process got SIGTERM
@@ -122,23 +133,13 @@ class Supervisor:
         self.disowned_at: float | None = None  # when the lease turned out to be gone
 
     def run(self) -> None:
+        """Watch until the job process is gone, and write down what it could not."""
         before = signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
-            self.process = fork_job(self.execution, self._work)
             self._watch()
         finally:
-            if self.process:
-                self.process.signal_group(signal.SIGKILL)  # also what the job has left running
+            self.process.signal_group(signal.SIGKILL)  # also what the job has left running
             signal.signal(signal.SIGTERM, before)
-
-    def _work(self) -> int:
-        """In the job process: run the attempt."""
-        try:
-            run(self.execution)
-        except DatabaseLost as error:
-            log.error("The database went away: %s", error)  # noqa: TRY400 (no traceback wanted)
-            return DATABASE_LOST
-        return DONE
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
         self.terminated_at = self.terminated_at or time.monotonic()
@@ -187,20 +188,20 @@ class Supervisor:
             cursor.execute(
                 RENEW,
                 [
-                    seconds(settings.JOBS_LEASE_SECONDS),
+                    settings.JOBS_LEASE_SECONDS,
                     self.process.pid,
                     self.execution.pk,
                     self.attempt,
                     [str(status) for status in HELD],
-                    seconds(settings.JOBS_KILL_AFTER_SECONDS),
+                    settings.JOBS_KILL_AFTER_SECONDS,
                 ],
             )
             row = cursor.fetchone()
         if row is None:  # ended by the job itself, which is about to leave, or taken over
             self.disowned_at = self.disowned_at or time.monotonic()
             return
-        self.status, level, stop_due, time_due = row
-        if self.status == Status.STOPPING:
+        status, level, stop_due, time_due = row
+        if status == Status.STOPPING:
             if level == StopLevel.KILL:
                 self._kill(Event.ABORT)
             elif level == StopLevel.INTERRUPT or stop_due:

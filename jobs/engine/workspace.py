@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, BinaryIO
+from typing import IO
 from uuid import UUID
 
 import psycopg
@@ -33,7 +33,7 @@ class Workspace:
         """The id of the execution: with a cursor, an idempotency key for calls to others."""
         return self._execution.pk
 
-    def open(self, field: str = "file") -> BinaryIO:
+    def open(self, field: str = "file") -> IO[bytes]:
         """The file given for a file parameter, at its beginning, seekable."""
         return self._input(field).file.open("rb")
 
@@ -46,7 +46,7 @@ class Workspace:
         return self._input(field).name
 
     @contextmanager
-    def create(self, name: str, role: str = Role.OUTPUT) -> Iterator[IO[bytes]]:
+    def create(self, name: str, role: str = Role.OUTPUT) -> Iterator[Output]:
         """A file to hand to the person who launched the job.
 
         It counts from the next checkpoint on, or from the end of the step: a crash before leaves
@@ -56,10 +56,11 @@ class Workspace:
         with TemporaryDirectory(prefix="millrace-") as folder:
             path = Path(folder, "file")
             with path.open("wb") as target:
-                hashing = _Hashing(target)
+                hashing = Output(target)
                 yield hashing
             made.size, made.sha256 = hashing.size, hashing.digest.hexdigest()
-            made.file.save(name, _Finished(path), save=False)
+            with _Finished(path) as finished:
+                made.file.save(name, finished, save=False)
         self._made.append(made)
 
     def log(self, sentence: str) -> None:
@@ -95,7 +96,7 @@ class _Finished(File):
         return self._path
 
 
-class _Hashing:
+class Output:
     """A binary file that counts and hashes what is written to it."""
 
     def __init__(self, target: IO[bytes]):

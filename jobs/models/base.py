@@ -32,4 +32,5 @@ class ClockNow(Now):
 
 
 def seconds(value: float) -> dt.timedelta:
+    """A span of time."""
     return dt.timedelta(seconds=value)

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs.definition import REGISTRY, TYPES, Job
+from jobs.definition import REGISTRY, TYPES, JobClass
 from jobs.models.base import ClockNow, UUIDv7
 from jobs.models.profile import JobProfile
 from jobs.signals import status_changed
@@ -178,6 +178,8 @@ class JobExecution(models.Model):
             models.Index(fields=("id",), name="execution_open_idx", condition=Q(status__in=OPEN)),
         )
 
+    replayed = False  # true on what a launch returns when its idempotency key was used before
+
     def __str__(self) -> str:
         return self.name
 
@@ -188,7 +190,7 @@ class JobExecution(models.Model):
         self,
         event: Event,
         *,
-        by: AbstractBaseUser | None = None,
+        by: User | None = None,
         why: str = "",
         holder: int | None = None,
         **fields: Any,
@@ -225,11 +227,10 @@ class JobExecution(models.Model):
         """Close the attempt and add its time to the execution's running time."""
         ended = self.attempts.filter(number=self.attempt)
         ended.update(ended_at=ClockNow(), ended_by=event, reason=why)
-        spent = sum(
-            (end - start).total_seconds()
-            for start, end in ended.values_list("started_at", "ended_at")
+        spent = ended.aggregate(time=models.Sum(F("ended_at") - F("started_at")))["time"]
+        JobExecution.objects.filter(pk=self.pk).update(
+            running_seconds=F("running_seconds") + (spent.total_seconds() if spent else 0)
         )
-        JobExecution.objects.filter(pk=self.pk).update(running_seconds=F("running_seconds") + spent)
 
     def close_steps(self, after: Status) -> None:
         """A finished execution has no running step; what was never begun stays pending."""
@@ -239,7 +240,7 @@ class JobExecution(models.Model):
         self.steps.filter(status=StepStatus.RUNNING).update(status=ended, finished_at=ClockNow())
 
     @property
-    def definition(self) -> type[Job] | None:
+    def definition(self) -> JobClass | None:
         """The installed job, or None when its code is gone."""
         return REGISTRY.get(self.job)
 
@@ -269,9 +270,10 @@ class JobExecution(models.Model):
         if self.status == Status.COMPLETED:
             return 100
         shares = [step.share for step in self.steps.all()]
-        if not shares or None in shares:
+        known = [share for share in shares if share is not None]
+        if not shares or len(known) < len(shares):
             return None
-        return int(100 * sum(shares) / len(shares))
+        return int(100 * sum(known) / len(known))
 
     @property
     def running_time(self) -> dt.timedelta | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import Group
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
@@ -59,7 +61,7 @@ class JobProfile(models.Model):
     def __str__(self) -> str:
         return self.label
 
-    def save(self, *args, **kwargs) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; raises `version` when something changed that a launch would feel."""
         if self.pk:
             before = JobProfile.objects.filter(pk=self.pk).values(*self.VERSIONED).first()
