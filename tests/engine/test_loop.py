@@ -144,7 +144,8 @@ def test_a_lost_lease_rolls_the_chunk_back(execution, record):
 
 UNFENCED = """
 UPDATE jobs_jobexecution SET
-  lease_expires_at = CASE WHEN status = 'queued' THEN NULL ELSE clock_timestamp() + make_interval(secs => %s) END,
+  lease_expires_at = CASE WHEN status = 'queued' THEN NULL ELSE
+    clock_timestamp() + make_interval(secs => %s) END,
   progress_at = clock_timestamp(), checkpoints = checkpoints + %s,
   warnings_count = warnings_count + %s, version = version + 1
 WHERE id = %s AND %s > 0 AND %s::text[] IS NOT NULL
