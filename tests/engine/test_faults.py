@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 import redis
@@ -15,15 +14,11 @@ from jobs.dispatch import TASK
 from jobs.models import JobExecution
 from jobs.states import Status
 from tests.engine.conftest import celery_worker, eventually, finished, until
-from tests.engine.test_worker import effects, is_alive
+from tests.engine.test_worker import effects, is_alive, parent_of
 
 SLOW = {"rows": 1500, "pause": 0.05}
 LEFT_OUT = {row for row in range(1500) if row % 100 in (7, 8)} | {13}
 COMPLETE = [row for row in range(1500) if row not in LEFT_OUT]
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def assert_complete(execution: JobExecution) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,6 +26,10 @@ def effects(execution: JobExecution) -> list[int]:
 def text(execution: JobExecution, stream: str) -> str:
     pieces = execution.console.filter(stream=stream)
     return b"".join(bytes(piece.text) for piece in pieces).decode()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def is_alive(pid: int) -> bool:

@@ -1,0 +1,110 @@
+"""A real import by a real worker: interrupted anywhere, every row is there exactly once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+
+import pytest
+from django.core.files.base import ContentFile
+
+from catalog.models import Product
+from jobs import control
+from jobs.models import JobExecution
+from jobs.states import Status
+from tests.engine.conftest import celery_worker, finished, until
+from tests.engine.test_worker import parent_of
+
+ROWS = 40_000
+BAD = 400  # one row in a hundred names a family that does not exist
+
+
+@pytest.fixture
+def prefix() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+@pytest.fixture
+def launch_import(prefix: str):
+    """Launch the import of a generated file whose keys begin with the test's prefix."""
+
+    def launched(queue: str = "default", name: str = "One", rows: int = ROWS) -> JobExecution:
+        lines = ["sku;name;enabled;family;price-EUR"]
+        lines += [
+            f"{prefix}-{n:06};{name} {n};1;{'nobody' if n % 100 == 50 else ''};{n / 100:.2f}"
+            for n in range(rows)
+        ]
+        content = ContentFile("\n".join(lines).encode(), name="products.csv")
+        upload = control.upload(content, user=None)
+        execution = control.launch(
+            job="catalog.product.import", parameters={"file": str(upload.pk)}, deferred=True
+        )
+        JobExecution.objects.filter(pk=execution.pk).update(queue=queue)
+        execution.refresh_from_db()
+        return control.activate(execution)
+
+    return launched
+
+
+def assert_all_there(execution: JobExecution, prefix: str, attempts: int | None = None) -> None:
+    assert execution.status == Status.COMPLETED, execution.error
+    step = execution.steps.get()
+    assert (step.created, step.failed, step.processed) == (ROWS - BAD, BAD, ROWS)
+    assert step.warnings_count == execution.warnings.count() == BAD
+    assert execution.warnings.values("row").distinct().count() == BAD
+    assert Product.objects.filter(sku__startswith=prefix).count() == ROWS - BAD
+    if attempts:
+        assert execution.attempt == attempts
+
+
+def in_the_middle(execution: JobExecution) -> JobExecution:
+    return until(execution, lambda e: e.checkpoints >= 2 and e.pid)
+
+
+def test_an_import_reports_every_row(worker, launch_import, prefix):
+    execution = finished(launch_import())
+    assert_all_there(execution, prefix, attempts=1)
+    warning = execution.warnings.order_by("row").first()
+    assert (warning.row, warning.column, warning.value) == (51, "family", "nobody")
+    again = finished(launch_import()).steps.get()
+    assert (again.unchanged, again.updated, again.failed) == (ROWS - BAD, 0, BAD)
+
+
+def test_kill_9_of_the_job_in_mid_import(worker, launch_import, prefix):
+    execution = in_the_middle(launch_import())
+    os.kill(execution.pid, signal.SIGKILL)
+    assert_all_there(finished(execution, 40), prefix, attempts=2)
+
+
+def test_kill_9_of_the_supervisor_in_mid_import(
+    controller, variables, launch_import, prefix, own_queue, tmp_path
+):
+    with celery_worker(variables, tmp_path, own_queue):
+        execution = in_the_middle(launch_import(own_queue))
+        os.kill(parent_of(execution.pid), signal.SIGKILL)
+        assert_all_there(finished(execution, 40), prefix, attempts=2)
+
+
+def test_kill_9_of_the_worker_in_mid_import(
+    controller, variables, launch_import, prefix, own_queue, tmp_path
+):
+    with celery_worker(variables, tmp_path, own_queue) as first:
+        execution = in_the_middle(launch_import(own_queue))
+        first.kill()
+    with celery_worker(variables, tmp_path, own_queue):
+        assert_all_there(finished(execution, 40), prefix, attempts=2)
+
+
+def test_a_stopped_import_keeps_whole_chunks_and_says_so(worker, launch_import, prefix):
+    execution = in_the_middle(launch_import())
+    control.stop(execution)
+    finished(execution)
+
+    assert execution.status == Status.STOPPED
+    assert (execution.finished_at - execution.stop_requested_at).total_seconds() < 1.5
+    step = execution.steps.get()
+    assert 0 < step.processed < ROWS
+    assert Product.objects.filter(sku__startswith=prefix).count() == step.created
+    assert control.receipt(execution)["text"].startswith("Stopped in ")
+    assert f"{step.processed:,}" in control.receipt(execution)["text"]
