@@ -7,17 +7,19 @@ and have their page in Django's own part of the admin.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from jobs import control
 from jobs.definition import REGISTRY
@@ -40,7 +42,8 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return self.object_list[: COUNTED_AT_MOST + 1].count()
+        rows = cast("QuerySet", self.object_list)
+        return rows[: COUNTED_AT_MOST + 1].count()
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -177,7 +180,7 @@ class ProfileAdmin(admin.ModelAdmin):
         return visible_profiles(request.user)
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[forms.ModelForm]:
-        form = super().get_form(request, *args, **kwargs)
+        form = cast("type[ProfileForm]", super().get_form(request, *args, **kwargs))
         form.user = request.user
         return form
 
@@ -200,7 +203,7 @@ class ProfileAdmin(admin.ModelAdmin):
         return bool(may(request.user, "delete", obj))
 
     def delete_model(self, request: HttpRequest, obj: JobProfile) -> None:
-        control.delete_profile(obj, by=request.user)
+        control.delete_profile(obj, by=cast("User", request.user))
 
     def delete_view(self, request: HttpRequest, object_id: str, *args: Any) -> HttpResponse:
         try:
@@ -317,7 +320,7 @@ class TokenAdmin(ReadOnly):
         return obj is None and bool(may(request.user, "view_tracker"))
 
     @admin.display(description="")
-    def action_checkbox(self, token: ApiToken) -> str:
+    def action_checkbox(self, token: ApiToken) -> SafeString:
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
             ACTION_CHECKBOX_NAME,
@@ -325,12 +328,15 @@ class TokenAdmin(ReadOnly):
             f"Select {token}",
         )
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet, *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         """Find the tokens that are selected by how they begin."""
-        chosen = queryset.filter(token_key__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
-        request.POST = request.POST.copy()
-        request.POST.setlist(ACTION_CHECKBOX_NAME, [token.pk for token in chosen])
-        return super().response_action(request, queryset)
+        form = request.POST.copy()
+        chosen = queryset.filter(token_key__in=form.getlist(ACTION_CHECKBOX_NAME))
+        form.setlist(ACTION_CHECKBOX_NAME, [token.pk for token in chosen])
+        request.POST = form  # type: ignore[assignment] # the copy that Django's own code now reads
+        return super().response_action(request, queryset, *args, **kwargs)
 
     @admin.action(description="Revoke")
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:

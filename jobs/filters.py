@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import django_filters as filters
@@ -36,12 +36,18 @@ class WordsField(forms.MultipleChoiceField):
 
     widget = WordsInput
 
-    def __init__(self, *, peers: Collection[str] = (), **kwargs: Any):
-        super().__init__(**kwargs)
-        self.peers = peers
+    def __init__(
+        self,
+        *,
+        choices: Sequence[tuple[str, str]] = (),
+        peers: Sequence[str] = (),
+        **kwargs: Any,
+    ):
+        super().__init__(choices=choices, **kwargs)
+        self.words = [*(name for name, _ in choices), *peers]
 
     def validate(self, value: list[str]) -> None:
-        valid = [name for name, _ in self.choices] + list(self.peers)
+        valid = self.words
         for word in value:
             if word not in valid:
                 raise ValidationError(f"There is no {word!r}; there are: {', '.join(valid)}.")

@@ -38,7 +38,7 @@ class TokenAuthentication(knox.auth.TokenAuthentication):
 class TokenScheme(KnoxTokenScheme):
     """Tells OpenAPI about it."""
 
-    target_class = TokenAuthentication
+    target_class = "jobs.api.authentication.TokenAuthentication"
     name = "token"
 
 
@@ -61,7 +61,7 @@ class PasswordAuthentication(authentication.BasicAuthentication):
 class PasswordScheme(BasicScheme):
     """Tells OpenAPI about it."""
 
-    target_class = PasswordAuthentication
+    target_class = "jobs.api.authentication.PasswordAuthentication"
     name = "password"
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from django.conf import settings
-from django.http import Http404, HttpResponseBase
+from django.contrib.auth.models import User
+from django.http import Http404
 from django.utils.cache import patch_vary_headers
 from rest_framework import serializers
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -61,10 +62,13 @@ def _storable(value: Any) -> Any:
 class ApiView(APIView):
     """A view whose unknown query parameters, like all errors, are answered with a problem."""
 
-    authentication_classes = (TokenAuthentication, SessionAuthentication)
-    permission_classes = (IsAuthenticated, WithinScope)
-    renderer_classes = (JSONRenderer,)
-    parser_classes = (StrictJSONParser,)
+    authentication_classes: Sequence[type[BaseAuthentication]] = (
+        TokenAuthentication,
+        SessionAuthentication,
+    )
+    permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated, WithinScope)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer,)
+    parser_classes: Sequence[type[BaseParser]] = (StrictJSONParser,)
     throttle_classes = ()
     query_parameters: tuple[str, ...] = ()  # what the query string of GET may name
 
@@ -79,12 +83,19 @@ class ApiView(APIView):
     def valid_query_parameters(self) -> list[str]:
         return sorted(self.query_parameters)
 
-    def finalize_response(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = super().finalize_response(*args, **kwargs)
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-cache")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         patch_vary_headers(response, ("Authorization", "Cookie"))
         return response
+
+
+def caller(request: Request) -> User:
+    """Who asks. No view is for strangers, so it is a user."""
+    return cast("User", request.user)
 
 
 def check_query(request: Request, valid: list[str]) -> None:

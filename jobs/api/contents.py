@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api import paging
-from jobs.api.base import ApiView
+from jobs.api.base import ApiView, caller
 from jobs.api.execution_serializers import CountersSerializer, counters_of
 from jobs.api.executions import FILTERS, LIST_PARAMETERS, ORDERING, PAGE, filtered, find, list_of
 from jobs.api.openapi import PAGING, described, paged, query
@@ -22,7 +22,7 @@ from jobs.states import Event, Status, StepStatus
 
 class StepSerializer(serializers.Serializer):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     status = serializers.ChoiceField(StepStatus.choices)
     reason = serializers.CharField()
     percent = serializers.SerializerMethodField()
@@ -81,7 +81,7 @@ class StepsView(ApiView):
 
     @described("executions_steps", "List steps", {200: StepSerializer(many=True)})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        steps = find(request.user, execution_id).steps.all()
+        steps = find(caller(request), execution_id).steps.all()
         return Response(StepSerializer(steps, many=True).data)
 
 
@@ -101,8 +101,8 @@ class WarningsView(ApiView):
         ],
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
-        execution = find(request.user, execution_id)
-        require(request.user, "view_contents", execution)
+        execution = find(caller(request), execution_id)
+        require(caller(request), "view_contents", execution)
         warnings = execution.warnings.select_related("step")
         for name in ("code", "column"):
             if wanted := request.query_params.get(name):
@@ -115,7 +115,7 @@ class TimelineView(ApiView):
 
     @described("executions_timeline", "Show the history", {200: TimelineSerializer})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        execution = find(request.user, execution_id)
+        execution = find(caller(request), execution_id)
         parts = {
             "changes": execution.history.select_related("by"),
             "attempts": execution.attempts.all(),
@@ -136,6 +136,6 @@ class ChildrenView(ApiView):
         parameters=[*FILTERS, ORDERING, *PAGING],
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
-        parent = find(request.user, execution_id)
-        children = visible_to(request.user).filter(parent=parent)
+        parent = find(caller(request), execution_id)
+        children = visible_to(caller(request)).filter(parent=parent)
         return list_of(request, filtered(request, children))

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import control
-from jobs.api.base import ApiView, StrictSerializer, checked
+from jobs.api.base import ApiView, StrictSerializer, caller, checked
 from jobs.api.execution_serializers import ExecutionSerializer
 from jobs.api.executions import find, represent
 from jobs.api.openapi import described
@@ -47,7 +47,7 @@ class NothingSerializer(StrictSerializer):
 
 class LevelSerializer(serializers.Serializer):
     level = serializers.ChoiceField(StopLevel.choices)
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     allowed = serializers.BooleanField()
     reason = serializers.CharField()
 
@@ -75,8 +75,8 @@ class StopView(ApiView):
 
     @described("executions_stop_preview", "Preview a stop", {200: StopPreviewSerializer})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        execution = find(request.user, execution_id)
-        return Response(StopPreviewSerializer(preview(request.user, execution)).data)
+        execution = find(caller(request), execution_id)
+        return Response(StopPreviewSerializer(preview(caller(request), execution)).data)
 
     @described(
         "executions_stop",
@@ -107,12 +107,12 @@ class AbortView(ApiView):
 
 
 def _stop(request: Request, execution_id: UUID, **how: Any) -> Response:
-    execution = find(request.user, execution_id)
+    execution = find(caller(request), execution_id)
     before = execution.status
     try:
-        control.stop(execution, by=request.user, **how)
+        control.stop(execution, by=caller(request), **how)
     except control.AlreadyFinished as error:
-        ended = find(request.user, execution_id)
+        ended = find(caller(request), execution_id)
         raise Refusal(
             "already-finished",
             str(error),
@@ -173,7 +173,9 @@ class PauseView(ApiView):
     )
     def post(self, request: Request, execution_id: UUID) -> Response:
         body = checked(request.data, ReasonSerializer)
-        control.pause(find(request.user, execution_id), by=request.user, reason=body["reason"])
+        control.pause(
+            find(caller(request), execution_id), by=caller(request), reason=body["reason"]
+        )
         return Response(represent(request, execution_id))
 
 
@@ -189,7 +191,7 @@ class ResumeView(ApiView):
     )
     def post(self, request: Request, execution_id: UUID) -> Response:
         checked(request.data, NothingSerializer)
-        control.resume(find(request.user, execution_id), by=request.user)
+        control.resume(find(caller(request), execution_id), by=caller(request))
         return Response(represent(request, execution_id))
 
 
@@ -205,5 +207,5 @@ class ActivateView(ApiView):
     )
     def post(self, request: Request, execution_id: UUID) -> Response:
         checked(request.data, NothingSerializer)
-        control.activate(find(request.user, execution_id), by=request.user)
+        control.activate(find(caller(request), execution_id), by=caller(request))
         return Response(represent(request, execution_id))

@@ -11,17 +11,19 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.api.base import ApiView
+from jobs.api.base import ApiView, caller
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.openapi import described
 from jobs.api.parameter_schema import schema_of
 from jobs.definition import REGISTRY, TYPES, Job, find
 from jobs.permissions import may, require
 
+JobClass = type[Job]
+
 
 class JobSerializer(serializers.Serializer):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     type = serializers.ChoiceField(TYPES)
     description = serializers.CharField(source="describe")
     queue = serializers.CharField()
@@ -34,13 +36,13 @@ class JobSerializer(serializers.Serializer):
     @extend_schema_field(
         {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Action"}}
     )
-    def get_actions(self, job: type[Job]) -> dict[str, Any]:
+    def get_actions(self, job: JobClass) -> dict[str, Any]:
         decision = may(self.context["request"].user, "launch", job)
         answer = {"allowed": bool(decision), "reason": decision.reason}
         return {"launch": ActionSerializer(answer).data}
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
-    def get_links(self, job: type[Job]) -> dict[str, str]:
+    def get_links(self, job: JobClass) -> dict[str, str]:
         absolute = self.context["request"].build_absolute_uri
         routes = {"self": "job", "schema": "job-schema", "source": "job-source"}
         routes["launch"] = "job-launch"
@@ -53,7 +55,7 @@ class JobSerializer(serializers.Serializer):
 class SourceSerializer(serializers.Serializer):
     name = serializers.CharField()
     version = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment] # shadows Field.source
 
 
 class JobsView(ApiView):
@@ -61,7 +63,7 @@ class JobsView(ApiView):
 
     @described("jobs_list", "List jobs", {200: JobSerializer(many=True)}, fails=())
     def get(self, request: Request) -> Response:
-        require(request.user, "view_tracker")
+        require(caller(request), "view_tracker")
         jobs = [job for _, job in sorted(REGISTRY.items())]
         return Response(JobSerializer(jobs, many=True, context={"request": request}).data)
 
@@ -94,5 +96,5 @@ class JobSourceView(ApiView):
 
 
 def _find(request: Request, name: str) -> type[Job]:
-    require(request.user, "view_tracker")
+    require(caller(request), "view_tracker")
     return find(name)

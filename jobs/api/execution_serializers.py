@@ -37,7 +37,7 @@ class ActionsSerializer(serializers.Serializer):
 
 class StepProgressSerializer(serializers.Serializer):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     status = serializers.ChoiceField(StepStatus.choices)
     percent = serializers.SerializerMethodField()
     processed = serializers.IntegerField()
@@ -108,7 +108,9 @@ class ExecutionSummarySerializer(serializers.Serializer):
     queue = serializers.CharField()
     node = serializers.CharField()
     attempt = serializers.IntegerField()
-    parent = serializers.UUIDField(source="parent_id", allow_null=True)
+    parent = serializers.UUIDField(  # type: ignore[assignment] # shadows Field.parent
+        source="parent_id", allow_null=True
+    )
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -131,8 +133,8 @@ class ExecutionSummarySerializer(serializers.Serializer):
 class ExecutionSerializer(ExecutionSummarySerializer):
     """Everything about one execution."""
 
-    percent = None  # it is in `progress`
-    warnings = None  # they are in `counters`
+    percent = None  # type: ignore[assignment] # removed: it is in `progress`
+    warnings = None  # type: ignore[assignment] # removed: they are in `counters`
     job_version = serializers.CharField()
     profile_version = serializers.IntegerField(allow_null=True)
     trigger = serializers.CharField()
@@ -221,8 +223,9 @@ def counters_of(steps: Iterable[StepExecution], warnings: int) -> dict[str, int]
 
 def eta_seconds(execution: JobExecution) -> int | None:
     """How long the rest takes if it goes on as fast as so far; None when that is a guess."""
-    shares = [step.share for step in execution.steps.all()]
-    if execution.status not in HELD or not shares or None in shares:
+    steps = list(execution.steps.all())
+    shares = [step.share for step in steps if step.share is not None]
+    if execution.status not in HELD or not shares or len(shares) < len(steps):
         return None
     share, took = sum(shares) / len(shares), _running_seconds(execution)
     if not share or took < ETA_NEEDS_SECONDS:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import Http404
@@ -21,7 +21,7 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, number, tagged
+from jobs.api.base import ApiView, caller, number, tagged
 from jobs.api.execution_serializers import ExecutionSerializer, ExecutionSummarySerializer
 from jobs.api.openapi import PAGING, described, header, paged, query
 from jobs.api.problems import BadQuery
@@ -61,7 +61,7 @@ PAGE = paged(ExecutionSummarySerializer)
 IF_NONE_MATCH = header("If-None-Match", "The ETag that you have: 304 when nothing has changed")
 
 
-def find(user: AbstractBaseUser, execution_id: UUID) -> JobExecution:
+def find(user: User, execution_id: UUID) -> JobExecution:
     """The execution with all that is shown of it; Http404 unless `user` may see it."""
     executions = visible_to(user).select_related("user", "profile", "stop_requested_by")
     found = executions.prefetch_related("steps").filter(pk=execution_id).first()
@@ -72,7 +72,7 @@ def find(user: AbstractBaseUser, execution_id: UUID) -> JobExecution:
 
 def represent(request: Request, execution_id: UUID) -> dict[str, Any]:
     """Everything the API says about this execution, as it is now, to this person."""
-    fresh = find(request.user, execution_id)
+    fresh = find(caller(request), execution_id)
     return ExecutionSerializer(fresh, context={"request": request}).data
 
 
@@ -110,8 +110,8 @@ class ExecutionsView(ApiView):
         parameters=[*FILTERS, ORDERING, *PAGING],
     )
     def get(self, request: Request) -> Response:
-        require(request.user, "view_tracker")
-        return list_of(request, filtered(request, visible_to(request.user)))
+        require(caller(request), "view_tracker")
+        return list_of(request, filtered(request, visible_to(caller(request))))
 
 
 class ExecutionView(ApiView):
@@ -133,7 +133,7 @@ class ExecutionView(ApiView):
         fails=(404, 409),
     )
     def delete(self, request: Request, execution_id: UUID) -> Response:
-        control.delete(find(request.user, execution_id), by=request.user)
+        control.delete(find(caller(request), execution_id), by=caller(request))
         return Response(status=204)
 
 
@@ -153,13 +153,13 @@ class WaitView(ApiView):
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
         timeout = number(request, "timeout", 30, 0, LONGEST_WAIT_SECONDS)
-        find(request.user, execution_id)
-        waited = wait_for_end(request.user, execution_id, timeout)
+        find(caller(request), execution_id)
+        waited = wait_for_end(caller(request), execution_id, timeout)
         headers = {} if waited else {"Retry-After": "1"}
         return Response(represent(request, execution_id), headers=headers)
 
 
-def wait_for_end(user: AbstractBaseUser, execution_id: UUID, seconds: float) -> bool:
+def wait_for_end(user: User, execution_id: UUID, seconds: float) -> bool:
     """Look until the execution has ended or the time is up; false when no place is free to wait."""
     if not WAITERS.acquire(blocking=False):
         return False

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import control
-from jobs.api.base import ApiView, StrictSerializer, checked, matches
+from jobs.api.base import ApiView, StrictSerializer, caller, checked, matches
 from jobs.api.executions import IF_NONE_MATCH, find
 from jobs.api.openapi import described, header
 from jobs.api.problems import Problem
@@ -71,9 +71,9 @@ class UploadsView(ApiView):
         request={"multipart/form-data": SentFileSerializer},
     )
     def post(self, request: Request) -> Response:
-        require(request.user, "view_tracker")
+        require(caller(request), "view_tracker")
         file = checked(request.data, SentFileSerializer)["file"]
-        upload = control.upload(file, user=request.user)
+        upload = control.upload(file, user=caller(request))
         return Response(UploadSerializer(upload).data, status=201)
 
 
@@ -82,8 +82,8 @@ class FilesView(ApiView):
 
     @described("executions_files", "List files", {200: FileSerializer(many=True)})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        execution = find(request.user, execution_id)
-        require(request.user, "view_contents", execution)
+        execution = find(caller(request), execution_id)
+        require(caller(request), "view_contents", execution)
         files = FileSerializer(execution.files.all(), many=True, context={"request": request})
         return Response(files.data)
 
@@ -103,8 +103,8 @@ class FileView(ApiView):
         parameters=[header("Range", "`bytes=first-last`: one range of bytes"), IF_NONE_MATCH],
     )
     def get(self, request: Request, execution_id: UUID, file: str) -> HttpResponseBase:
-        execution = find(request.user, execution_id)
-        require(request.user, "download", execution)
+        execution = find(caller(request), execution_id)
+        require(caller(request), "download", execution)
         return download(request, _find_file(execution.files.all(), file))
 
 
@@ -161,7 +161,7 @@ def _outside(file: ExecutionFile, size: int) -> Response:
 
 def _open(file: ExecutionFile) -> File:
     try:
-        return file.file.storage.open(file.file.name, "rb")
+        return file.file.storage.open(str(file.file.name), "rb")
     except FileNotFoundError:
         raise Http404(f"The content of {file.name!r} is no longer stored.") from None
 

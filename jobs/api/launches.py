@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -16,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import control
-from jobs.api.base import ApiView, StrictJSONParser, StrictSerializer, checked
+from jobs.api.base import ApiView, StrictJSONParser, StrictSerializer, caller, checked
 from jobs.api.execution_serializers import ExecutionSerializer
 from jobs.api.executions import represent
 from jobs.api.openapi import described, header
@@ -69,7 +70,9 @@ class MultipartLaunchSerializer(LaunchSerializer):
     """The same as a form, with the files themselves under the names of their parameters."""
 
     parameters = JsonText(required=False, help_text="A JSON object as text")
-    file = serializers.FileField(required=False, allow_empty_file=True)
+    file = serializers.FileField(  # type: ignore[assignment] # not the id, but the file itself
+        required=False, allow_empty_file=True
+    )
 
 
 class LaunchView(ApiView):
@@ -83,7 +86,7 @@ class LaunchView(ApiView):
         with _sent_files(request, definition) as sent:
             body = _body(request, sent)
             execution = control.launch(
-                **target, **body, user=request.user, idempotency_key=key, trigger="api"
+                **target, **body, user=caller(request), idempotency_key=key, trigger="api"
             )
             if execution.replayed:
                 _discard(sent.values())
@@ -93,7 +96,8 @@ class LaunchView(ApiView):
 def _body(request: Request, sent: dict[str, Upload]) -> dict[str, Any]:
     """The arguments of the launch; sent files are parameters with the ids of their uploads."""
     if request.content_type.startswith("multipart/"):
-        fields = {name: value for name, value in request.data.items() if name not in request.FILES}
+        data: Any = request.data
+        fields = {name: value for name, value in data.items() if name not in request.FILES}
         body = checked(fields, MultipartLaunchSerializer)
     else:
         body = checked(request.data, LaunchSerializer)
@@ -113,11 +117,11 @@ def _sent_files(request: Request, job: type[Job]) -> Iterator[dict[str, Upload]]
     try:
         with transaction.atomic():
             for name, file in files.items():
-                sent[name] = control.upload(file, user=request.user)
+                sent[name] = control.upload(file, user=caller(request))
             yield sent
     except BaseException:
         for upload in sent.values():
-            upload.file.storage.delete(upload.file.name)
+            upload.file.storage.delete(str(upload.file.name))
         raise
 
 
@@ -136,7 +140,7 @@ def _refuse_unknown(names: set[str], job: type[Job]) -> None:
 def _discard(uploads: Any) -> None:
     """A replayed launch has its file already; the copy that came again is not needed."""
     for upload in uploads:
-        transaction.on_commit(lambda file=upload.file: file.storage.delete(file.name))
+        transaction.on_commit(partial(upload.file.storage.delete, str(upload.file.name)))
         upload.delete()
 
 
@@ -182,10 +186,10 @@ class ProfileLaunchView(LaunchView):
         description=DESCRIPTION,
     )
     def post(self, request: Request, code: str) -> Response:
-        profile = find_profile(request.user, code)
+        profile = find_profile(caller(request), code)
         if profile.definition is None:
             raise Refusal("unknown-job", f"The job {profile.job!r} is no longer installed.")
-        require(request.user, "launch", profile)
+        require(caller(request), "launch", profile)
         return self.launch(request, profile.definition, profile=profile)
 
 
@@ -203,5 +207,5 @@ class JobLaunchView(LaunchView):
     )
     def post(self, request: Request, name: str) -> Response:
         job = find(name)
-        require(request.user, "launch", job)
+        require(caller(request), "launch", job)
         return self.launch(request, job, job=name)

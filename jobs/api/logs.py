@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.api.base import ApiView, number
+from jobs.api.base import ApiView, caller, number
 from jobs.api.executions import find
 from jobs.api.openapi import described, query
 from jobs.api.problems import BadQuery
@@ -70,9 +70,9 @@ class LogView(ApiView):
         level = _one_of(request, "level", list(LEVELS), "debug")
         offset = number(request, "offset", 0, -FARTHEST, FARTHEST)
         limit = number(request, "limit", USUAL_BYTES, FEWEST_BYTES, MOST_BYTES)
-        execution = find(request.user, execution_id)
+        execution = find(caller(request), execution_id)
         action = "view_debug_log" if stream == ConsoleText.Stream.DEBUG else "view_contents"
-        require(request.user, action, execution)
+        require(caller(request), action, execution)
         found = read(execution, stream, offset, limit)
         text = found.text
         if stream == ConsoleText.Stream.DEBUG and level != "debug":

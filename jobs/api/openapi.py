@@ -51,7 +51,9 @@ class ProblemSerializer(serializers.Serializer):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What happened, in a sentence")
-    errors = ProblemErrorSerializer(many=True, required=False)
+    errors = ProblemErrorSerializer(  # type: ignore[assignment] # shadows Serializer.errors
+        many=True, required=False
+    )
     needs = serializers.CharField(required=False, help_text="The missing permission")
     valid = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="The valid query parameters"
@@ -71,7 +73,7 @@ def errors(*codes: int) -> dict[Any, OpenApiResponse]:
 def described(
     operation: str,
     summary: str,
-    answers: dict[int, Any],
+    answers: dict[Any, Any],
     *,
     fails: tuple[int, ...] = (404,),
     **options: Any,
@@ -128,7 +130,7 @@ class SchemaView(ApiView, SpectacularAPIView):
     """The description itself."""
 
     permission_classes = (IsAuthenticated,)
-    renderer_classes = (JSONRenderer, OpenApiJsonRenderer2)
+    renderer_classes = [JSONRenderer, OpenApiJsonRenderer2]
     custom_settings = {
         "OAS_VERSION": "3.1.0",
         "TITLE": "Millrace",

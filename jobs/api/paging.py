@@ -24,6 +24,7 @@ from jobs.models import JobExecution
 PARAMETERS = ("cursor", "page_size")
 SIZES = (25, 50, 100)
 SALT = "jobs.api.cursor"
+Represent = Callable[[list[Any]], Any]
 
 # Orderings of executions: the column behind each word. Ids are ordered by time, as created_at is.
 ORDERINGS = {
@@ -70,7 +71,7 @@ class Cursor:
 def page(
     request: Request,
     rows: QuerySet,
-    represent: Callable[[list[Any]], list[Any]],
+    represent: Represent,
     *,
     ordering: str = "id",
 ) -> Response:
@@ -85,7 +86,7 @@ def page(
 
 
 def execution_page(
-    request: Request, executions: QuerySet[JobExecution], represent: Callable[[list], list]
+    request: Request, executions: QuerySet[JobExecution], represent: Represent
 ) -> Response:
     """One page of executions, ordered by `ordering`; those without a value come last."""
     ordering = request.query_params.get("ordering") or "-created_at"
@@ -100,7 +101,7 @@ def execution_page(
 
 
 def _ordered_page(
-    request: Request, executions: QuerySet, represent: Callable[[list], list], ordering: str
+    request: Request, executions: QuerySet, represent: Represent, ordering: str
 ) -> Response:
     size, cursor = _page_size(request), _cursor(request, ordering)
     as_of = cursor.as_of if cursor else _now()
@@ -172,7 +173,7 @@ def _cursor(request: Request, ordering: str) -> Cursor | None:
     return cursor
 
 
-def _answer(request: Request, results: list[Any], after: Cursor | None) -> Response:
+def _answer(request: Request, results: Any, after: Cursor | None) -> Response:
     if after is None:
         return Response({"results": results, "next": None})
     url = replace_query_param(request.build_absolute_uri(), "cursor", after.encode())

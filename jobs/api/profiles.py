@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from http import HTTPStatus
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, Group
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError as InvalidProfile
 from django.db import IntegrityError, transaction
 from django.http import Http404
@@ -16,7 +18,7 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, StrictSerializer, checked, etag_of, matches, tagged
+from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, matches, tagged
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import PAGING, described, header, paged, query
@@ -50,7 +52,7 @@ class ShownGrantSerializer(serializers.Serializer):
 class ProfileChangeSerializer(StrictSerializer):
     """What can be changed of a profile."""
 
-    label = serializers.CharField(max_length=200)
+    label = serializers.CharField(max_length=200)  # type: ignore[assignment] # shadows Field.label
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
     parameters = serializers.DictField(required=False)
     locked = serializers.ListField(
@@ -97,7 +99,7 @@ class ProfileSummarySerializer(serializers.Serializer):
     """One row of a list."""
 
     code = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     type = serializers.ChoiceField(TYPES)
     job = serializers.CharField()
     enabled = serializers.BooleanField()
@@ -177,7 +179,7 @@ class NeedsSerializer(serializers.Serializer):
     usual = UsualSerializer(allow_null=True)
 
 
-def find_profile(user: AbstractBaseUser, code: str) -> JobProfile:
+def find_profile(user: User, code: str) -> JobProfile:
     """The profile; Http404 unless `user` may see it."""
     found = visible_profiles(user).filter(code=code).first()
     if found is None:
@@ -198,8 +200,8 @@ class ProfilesView(ApiView):
         parameters=[query("job", "Only profiles of this job"), *PAGING],
     )
     def get(self, request: Request) -> Response:
-        require(request.user, "view_tracker")
-        profiles = visible_profiles(request.user).prefetch_related("grants")
+        require(caller(request), "view_tracker")
+        profiles = visible_profiles(caller(request)).prefetch_related("grants")
         if job := request.query_params.get("job"):
             profiles = profiles.filter(job=job)
         context = {"request": request}
@@ -217,9 +219,9 @@ class ProfilesView(ApiView):
         request=NewProfileSerializer,
     )
     def post(self, request: Request) -> Response:
-        require(request.user, "add_jobprofile")
+        require(caller(request), "add_jobprofile")
         body = checked(request.data, NewProfileSerializer)
-        require(request.user, "add_profile", REGISTRY[body["job"]])
+        require(caller(request), "add_profile", REGISTRY[body["job"]])
         profile = JobProfile(code=body.pop("code"), job=body.pop("job"))
         _save(profile, body)
         headers = {"Location": request.build_absolute_uri(_address(profile))}
@@ -236,7 +238,7 @@ class ProfileView(ApiView):
         parameters=[IF_NONE_MATCH],
     )
     def get(self, request: Request, code: str) -> Response:
-        return tagged(request, _represent(request, find_profile(request.user, code)))
+        return tagged(request, _represent(request, find_profile(caller(request), code)))
 
     @described(
         "profiles_update",
@@ -247,7 +249,7 @@ class ProfileView(ApiView):
         parameters=[header("If-Match", "The ETag of what you have read", required=True)],
     )
     def patch(self, request: Request, code: str) -> Response:
-        require(request.user, "edit", find_profile(request.user, code))
+        require(caller(request), "edit", find_profile(caller(request), code))
         body = checked(request.data, ProfileChangeSerializer, partial=True)
         with transaction.atomic():
             profile = JobProfile.objects.select_for_update(no_key=True).get(code=code)
@@ -262,7 +264,7 @@ class ProfileView(ApiView):
         fails=(404, 409),
     )
     def delete(self, request: Request, code: str) -> Response:
-        control.delete_profile(find_profile(request.user, code), by=request.user)
+        control.delete_profile(find_profile(caller(request), code), by=caller(request))
         return Response(status=204)
 
 
@@ -271,8 +273,8 @@ class ProfileNeedsView(ApiView):
 
     @described("profiles_needs", "Show what a launch needs", {200: NeedsSerializer})
     def get(self, request: Request, code: str) -> Response:
-        profile = find_profile(request.user, code)
-        decision = may(request.user, "launch", profile)
+        profile = find_profile(caller(request), code)
+        decision = may(caller(request), "launch", profile)
         said = decision.reason or ("" if profile.enabled else "The profile is disabled.")
         job = profile.definition
         queue = profile.effective_queue() if job else profile.queue
@@ -297,12 +299,14 @@ def _usual(profile: JobProfile) -> dict[str, Any] | None:
         return None
     return {
         "executions": len(last),
-        "running_seconds": _median([one.running_time.total_seconds() for one in last]),
-        "waiting_seconds": _median(
-            [(one.started_at - one.created_at).total_seconds() for one in last]
-        ),
+        "running_seconds": _median([_seconds(one.started_at, one.finished_at) for one in last]),
+        "waiting_seconds": _median([_seconds(one.created_at, one.started_at) for one in last]),
         "items": int(_median([sum(s.processed for s in one.steps.all()) for one in last])),
     }
+
+
+def _seconds(begin: dt.datetime | None, end: dt.datetime | None) -> float:
+    return (end - begin).total_seconds() if begin and end else 0.0
 
 
 def _median(values: list[float]) -> float:
@@ -321,7 +325,7 @@ def _refuse_unless_read(request: Request, profile: JobProfile) -> None:
     """A change is made to what the client has seen, never on top of somebody else's."""
     if "If-Match" not in request.headers:
         said = "Send the profile's ETag in the header If-Match, so that no change is overwritten."
-        raise PreconditionFailed(said, 428)
+        raise PreconditionFailed(said, HTTPStatus.PRECONDITION_REQUIRED)
     if not matches(request.headers["If-Match"], etag_of(_represent(request, profile))):
         raise PreconditionFailed("The profile has been changed since you read it. Read it again.")
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api.authentication import READ, PasswordAuthentication, TokenAuthentication
-from jobs.api.base import ApiView, StrictSerializer, checked
+from jobs.api.base import ApiView, StrictSerializer, caller, checked
 from jobs.api.openapi import described
 from jobs.models import ApiToken
 
@@ -68,7 +68,7 @@ class TokensView(TokenView):
         fails=(429,),
     )
     def get(self, request: Request) -> Response:
-        tokens = ApiToken.objects.filter(user=request.user).order_by("created")
+        tokens = ApiToken.objects.filter(user=caller(request)).order_by("created")
         return Response(TokenSerializer(tokens, many=True).data)
 
     @described(
@@ -85,7 +85,7 @@ class TokensView(TokenView):
         body = checked(request.data, NewTokenSerializer)
         ends = body.pop("expires_at", None)
         life = ends - timezone.now() if ends else USUAL_LIFE
-        made, token = ApiToken.objects.create(request.user, expiry=life, **body)
+        made, token = ApiToken.objects.create(caller(request), expiry=life, **body)
         shown = TokenSerializer(made).data | {"token": token}
         return Response(shown, status=201, headers={"Cache-Control": "no-store"})
 
@@ -95,7 +95,7 @@ class OneTokenView(TokenView):
 
     @described("tokens_revoke", "Revoke a token", {204: None}, fails=(404, 429))
     def delete(self, request: Request, token: str) -> Response:
-        found, _ = ApiToken.objects.filter(user=request.user, token_key=token).delete()
+        found, _ = ApiToken.objects.filter(user=caller(request), token_key=token).delete()
         if not found:
             raise Http404(f"You have no token that begins with {token!r}.")
         return Response(status=204)

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.files.base import File
 from django.core.management.base import OutputWrapper
 
@@ -85,7 +85,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _files(profile: JobProfile, given: list[str], user: AbstractBaseUser | None) -> dict[str, str]:
+def _files(profile: JobProfile, given: list[str], user: User | None) -> dict[str, str]:
     """Upload the files and name them by their ids."""
     fields = file_fields(control.definition_of(profile))
     found = {}
@@ -129,9 +129,7 @@ def abort(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> in
     return _ask(options, say, lambda found, by: _stop(found, by, options["reason"], how))
 
 
-def _stop(
-    execution: JobExecution, by: AbstractBaseUser | None, reason: str, how: dict[str, Any]
-) -> None:
+def _stop(execution: JobExecution, by: User | None, reason: str, how: dict[str, Any]) -> None:
     control.stop(execution, by=by, reason=reason, **how)
 
 

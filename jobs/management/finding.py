@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 
 from jobs.models import JobExecution
 from jobs.permissions import visible_to
@@ -15,12 +14,11 @@ class UsageError(Exception):
     """What the command line names does not exist or cannot be used; the message says what."""
 
 
-def find_user(name: str | None) -> AbstractBaseUser | None:
+def find_user(name: str | None) -> User | None:
     """The person on whose behalf it is asked; without a name it is the platform itself."""
     if name is None:
         return None
-    users = get_user_model()
-    found = users.objects.filter(**{users.USERNAME_FIELD: name}).first()
+    found = User.objects.filter(username=name).first()
     if found is None:
         raise UsageError(f"There is no user {name!r}.")
     if not found.is_active:
@@ -28,7 +26,7 @@ def find_user(name: str | None) -> AbstractBaseUser | None:
     return found
 
 
-def find_execution(key: str, user: AbstractBaseUser | None) -> JobExecution:
+def find_execution(key: str, user: User | None) -> JobExecution:
     """The execution of this id that the user may see."""
     try:
         found = visible_to(user).filter(pk=uuid.UUID(key)).first()

@@ -71,7 +71,7 @@ def _console(execution: JobExecution, stream: str, *, to_the_end: bool) -> Itera
 
 def _has_ended(execution: JobExecution) -> bool:
     """Its last lines may come a moment after its end; those of a lost worker may never come."""
-    if not execution.is_finished:
+    if execution.finished_at is None:
         return False
     late = (timezone.now() - execution.finished_at).total_seconds() > LAST_LINES_SECONDS
     return late or not execution.console_open
@@ -89,9 +89,9 @@ def sentence(execution: JobExecution) -> str:
 
 def add_list(parser: ArgumentParser) -> None:
     for name in FILTERS:
-        many = {"action": "append"} if name in {"group", "status", "type"} else {}
+        action = "append" if name in {"group", "status", "type"} else "store"
         text = ExecutionFilter.base_filters[name].label
-        parser.add_argument(f"--{name}", metavar="WORD", help=text, **many)
+        parser.add_argument(f"--{name}", metavar="WORD", help=text, action=action)
     parser.add_argument("--limit", type=int, default=25, help="rows at most (default: 25)")
 
 
