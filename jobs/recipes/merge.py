@@ -140,12 +140,13 @@ class MergeStager:
             old = ", ".join(f"t.{_column(of)}" for of in self.changing)
             new = ", ".join(self._merged("t", "s", of) for of in self.changing)
             conditions.append(f"ROW({old}) IS DISTINCT FROM ROW({new})")
+        further = "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
         joins = ""
         for number, of in enumerate(self.many):
             joins += f" LEFT JOIN LATERAL ({self._current_links(of)}) AS m{number} ON TRUE"
+            further += f", m{number}.keys AS old{number}"
             conditions.append(f"m{number}.keys IS DISTINCT FROM s.{_column(of)}")
-        folded = "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
-        return f"""SELECT s.*{folded} FROM pg_temp.{self.staging} s
+        return f"""SELECT s.*{further} FROM pg_temp.{self.staging} s
             LEFT JOIN {self.table} t ON {self._same_key("t", "s")}{joins}
             WHERE {IN_RANGE} AND ({" OR ".join(conditions)})"""
 
@@ -221,14 +222,16 @@ class MergeStager:
         for number, of in enumerate(self.many):
             table, own, other = _through(of)
             parts += f"""
-            , wanted{number} AS (SELECT written.pk, source.{_column(of)} AS keys
+            , links{number} AS (
+                SELECT written.pk, source.{_column(of)} AS keys, source.old{number} AS old
                 FROM written JOIN source ON {same}),
-            removed{number} AS (DELETE FROM {table} x USING wanted{number} w
-                WHERE x.{own} = w.pk AND x.{other} <> ALL(w.keys)),
+            removed{number} AS (DELETE FROM {table} x USING links{number} link
+                WHERE NOT link.old <@ link.keys
+                    AND x.{own} = link.pk AND x.{other} <> ALL(link.keys)),
             added{number} AS (INSERT INTO {table} ({own}, {other})
-                SELECT w.pk, wish.key FROM wanted{number} w CROSS JOIN unnest(w.keys) AS wish(key)
-                WHERE NOT EXISTS
-                    (SELECT FROM {table} x WHERE x.{own} = w.pk AND x.{other} = wish.key)
+                SELECT link.pk, wish.key
+                FROM links{number} link CROSS JOIN unnest(link.keys) AS wish(key)
+                WHERE wish.key <> ALL(link.old)
                 ORDER BY 1, 2 ON CONFLICT DO NOTHING)"""
         return parts
 
