@@ -66,17 +66,18 @@ def target(make: Any, owner: str, me: User, other: User) -> JobExecution:
     return make({"own": me, "other": other, "nobody's": None}[owner])
 
 
-@pytest.mark.parametrize(
-    ("role", "owner", "action"), list(itertools.product(ROLES, OWNERS, ACTIONS))
-)
-def test_the_matrix(person, stranger, execution, role, owner, action):  # noqa: F811
+@pytest.mark.parametrize("role", ROLES)
+def test_the_matrix(person, stranger, execution, role):  # noqa: F811
     me = person("me", None if role == "nobody" else role)
-    decision = may(me, action, target(execution, owner, me, stranger))
-    assert bool(decision) is allowed(role, owner, action)
-    assert decision.visible is sees(role, owner)
-    if not decision:
-        assert decision.reason
-        assert bool(decision.needs) is decision.visible
+    for owner in OWNERS:
+        made = target(execution, owner, me, stranger)
+        for action in ACTIONS:
+            decision = may(me, action, made)
+            assert bool(decision) is allowed(role, owner, action), (owner, action)
+            assert decision.visible is sees(role, owner), (owner, action)
+            if not decision:
+                assert decision.reason, (owner, action)
+                assert bool(decision.needs) is decision.visible, (owner, action)
 
 
 def test_the_twin_sees_what_may_sees(people, stranger, execution):  # noqa: F811
