@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from csp.constants import SELF
 from csp.decorators import csp_update
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.utils.decorators import method_decorator
@@ -154,7 +155,7 @@ class SchemaView(ApiView, SpectacularAPIView):
         return super().get(request, *args, **kwargs)
 
 
-@method_decorator(csp_update({"img-src": ["data:"]}), name="dispatch")
+@method_decorator(csp_update({"img-src": [SELF, "data:"]}), name="dispatch")
 class DocsView(LoginRequiredMixin, SpectacularSwaggerSplitView):
     """The page that shows it, with its scripts from this server and no inline script or style."""
 
