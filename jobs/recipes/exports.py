@@ -8,7 +8,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import psycopg
 from django import forms
@@ -23,6 +23,8 @@ from jobs.resources import Column, Resource, ResourceClass
 CHECKPOINT_SECONDS = 1.0
 # Spreadsheets take these texts for formulas; an apostrophe before them says that they are none.
 FORMULA = r"^''*[=+\-@\t\r]"
+FIRST_CODES = ", ".join(str(ord(letter)) for letter in "'=+-@\t\r")  # quicker than the pattern
+KEY_PAGE = 1000
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 DATE = "YYYY-MM-DD"
 MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
@@ -103,11 +105,17 @@ class Selection:
 
     def lines(self, delimiter: str) -> Iterator[Any]:
         """The lines of the file behind its header."""
-        cells = ", ".join(cell for column in self.columns for cell in self._cells(column))
-        query = f"SELECT {cells} FROM {self.inner}"
-        with self.cursor.copy(
-            f"COPY ({query}) TO STDOUT (FORMAT csv, DELIMITER {_quoted(delimiter)})", self.params
-        ) as copy:
+        cells = [cell for column in self.columns for cell in self._cells(column)]
+        texts = ", ".join(f"{cell.text} AS t{number}" for number, cell in enumerate(cells))
+        # OFFSET 0 keeps PostgreSQL from working each text out again wherever it is named.
+        source = f"(SELECT {texts} FROM {self.inner} OFFSET 0) AS texts"
+        guarded = ", ".join(
+            _guarded(f"t{number}") if cell.is_free else f"t{number}"
+            for number, cell in enumerate(cells)
+        )
+        options = f"FORMAT csv, DELIMITER {_quoted(delimiter)}"
+        statement = f"COPY (SELECT {guarded} FROM {source}) TO STDOUT ({options})"
+        with self.cursor.copy(statement, self.params) as copy:
             yield from copy
 
     def count(self) -> int:
@@ -117,10 +125,10 @@ class Selection:
 
     def _inner(self) -> tuple[str, tuple[Any, ...]]:
         selected = [self._selected(name) for name in self.fields]
-        queryset = self.resource.queryset().order_by("pk").values_list(*selected)
+        queryset = self.resource.queryset().order_by("pk").values_list("pk", *selected)
         sql, params = queryset.query.sql_with_params()
         names = ", ".join(f"c{number}" for number in range(len(selected)))
-        return f"({sql}) AS q({names})", params
+        return f"({sql}) AS q(pk, {names})", params
 
     def _selected(self, name: str) -> Any:
         field: Any = self.resource.model._meta.get_field(name)
@@ -136,59 +144,81 @@ class Selection:
 
     def _occurring_names(self) -> list[str]:
         """The names of the columns for the keys that the JSON fields of these rows have."""
-        names = []
-        for field, prefix in self.resource.extra_fields().items():
-            column = self._source(field)
-            self.cursor.execute(
-                f"SELECT DISTINCT jsonb_object_keys({column}) AS key FROM {self.inner} ORDER BY 1",
-                self.params,
-            )
-            names += [prefix + key for (key,) in self.cursor.fetchall()]
-        return names
+        return [
+            prefix + key
+            for field, prefix in self.resource.extra_fields().items()
+            for key in self._keys(self._source(field))
+        ]
 
-    def _cells(self, column: Column) -> list[str]:
-        """SQL for the text of each cell of a column."""
+    def _keys(self, column: str) -> list[str]:
+        """The keys of the objects in a column; rows without an unknown one are passed quickly."""
+        known: list[str] = []
+        behind, last = "", list[Any]()
+        rest = f"CASE jsonb_typeof({column}) WHEN 'object' THEN {column} - %s::text[] END"
+        while True:
+            self.cursor.execute(
+                f"SELECT pk, ARRAY(SELECT jsonb_object_keys({rest})) FROM {self.inner} "
+                f"WHERE {rest} <> '{{}}' {behind} ORDER BY pk LIMIT {KEY_PAGE}",
+                [known, *self.params, known, *last],
+            )
+            rows = self.cursor.fetchall()
+            known += sorted({key for _, keys in rows for key in keys})
+            if len(rows) < KEY_PAGE:
+                return sorted(known)
+            behind, last = "AND pk > %s", [rows[-1][0]]
+
+    def _cells(self, column: Column) -> list[Cell]:
         source = self._source(column.field)
-        field = self.resource.model._meta.get_field(column.field)
         if column.key is None:
-            return [_cell(source, field)]
-        value = f"({source} -> {_quoted(column.key)})"
+            return [_field_cell(source, self.resource.model._meta.get_field(column.field))]
+        key = _quoted(column.key)
         if column.parts:
-            return [_guarded(f"({value} ->> {_quoted(part)})") for part in column.parts]
-        return [_guarded(_json_cell(value))]
+            value = f"({source} -> {key})"
+            return [Cell(f"({value} ->> {_quoted(part)})") for part in column.parts]
+        return [_json_cell(source, key)]
 
     def _source(self, field: str) -> str:
         return f"q.c{self.fields.index(field)}"
 
 
-def _cell(source: str, field: Any) -> str:
+class Cell(NamedTuple):
+    """SQL for the text of a cell, and whether it is free text, which might look like a formula."""
+
+    text: str
+    is_free: bool = True
+
+
+def _field_cell(source: str, field: Any) -> Cell:
     match field:
         case models.ManyToManyField():
-            return _guarded(f"nullif(array_to_string({source}, ','), '')")
+            return Cell(f"nullif(array_to_string({source}, ','), '')")
         case models.BooleanField():
-            return f"CASE {source} WHEN TRUE THEN '1' WHEN FALSE THEN '0' END"
+            return Cell(f"CASE {source} WHEN TRUE THEN '1' WHEN FALSE THEN '0' END", is_free=False)
         case models.DateTimeField():
-            return f"to_char({source} AT TIME ZONE 'UTC', '{MOMENT}')"
+            return Cell(f"to_char({source} AT TIME ZONE 'UTC', '{MOMENT}')", is_free=False)
         case models.DateField():
-            return f"to_char({source}, '{DATE}')"
+            return Cell(f"to_char({source}, '{DATE}')", is_free=False)
         case models.DecimalField() | models.IntegerField() | models.FloatField():
-            return source
-    return _guarded(f"{source}::text")
+            return Cell(source, is_free=False)
+    return Cell(f"{source}::text")
 
 
-def _json_cell(value: str) -> str:
+def _json_cell(source: str, key: str) -> Cell:
     """A list with commas, a truth value as 1 or 0, anything else as its text."""
-    return (
+    value = f"({source} -> {key})"
+    return Cell(
         f"CASE jsonb_typeof({value}) WHEN 'array' THEN "
         "(SELECT string_agg(part, ',' ORDER BY place) "
         f"FROM jsonb_array_elements_text({value}) WITH ORDINALITY AS parts(part, place)) "
         f"WHEN 'boolean' THEN CASE WHEN {value}::boolean THEN '1' ELSE '0' END "
-        f"ELSE {value} #>> '{{}}' END"
+        f"ELSE {source} ->> {key} END"
     )
 
 
 def _guarded(text: str) -> str:
-    return f"CASE WHEN {text} ~ '{FORMULA}' THEN '''' || {text} ELSE {text} END"
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    is_formula = f"ascii({text}) IN ({FIRST_CODES}) AND {text} ~ '{FORMULA}'"
+    return f"CASE WHEN {is_formula} THEN '''' || {text} ELSE {text} END"
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,7 @@ from jobs.resources import Column, Resource
 VALUE_LIMIT = 200  # characters of a value within a warning
 TRIGGERS = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets take a cell that starts so for a formula
 SEPARATOR = "\x1f"
-FEW = 4  # cells on each distinct one, for a table of the distinct ones to pay
+FEW = 2  # cells on each distinct one, for a table of the distinct ones to pay
 
 
 @dataclass(slots=True)
