@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import io
 import logging
 import os
@@ -21,6 +22,8 @@ from jobs.engine.database import forget_connections, name_connections
 from jobs.models import JobExecution
 
 PR_SET_PDEATHSIG = 1
+# A chunk is thousands of new objects, none of them garbage: look less often than every 700.
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
 LIKELY_VICTIM = "800"  # of the kernel's out-of-memory killer, before the worker itself
 # Loggers that speak of the worker, not of the job.
 WORKER_LOGGERS = ("celery", "kombu", "amqp", "redis", "axes")
@@ -91,6 +94,8 @@ def _become_job(execution: JobExecution, parent: int, console: int, debug: int) 
     if settings.JOBS_MEMORY_BYTES:
         resource.setrlimit(resource.RLIMIT_AS, (int(settings.JOBS_MEMORY_BYTES),) * 2)
     random.seed()
+    gc.freeze()  # the worker's own objects are never walked again, so their pages stay shared
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     _speak_through(console, debug)
     forget_connections()
     name_connections(execution)
