@@ -12,7 +12,7 @@ from jobs.models import JobExecution
 from jobs.states import FINISHED, Status
 
 JOB = "products.product.import"
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05  # rarely enough to cost the import nothing
 
 
 class Failed(Exception):
