@@ -9,16 +9,19 @@ from typing import Any
 
 import django_filters as filters
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
 from django_filters.fields import IsoDateTimeField
 
 from jobs.models import JobExecution, JobProfile
+from jobs.models.base import first_id
 from jobs.models.execution import TYPE_LABELS
 from jobs.states import GROUPS, PEER_WORDS, Group, Status
 
 OUTCOMES = ("succeeded", "warned", "failed", "lost", "timed_out", "expired", "stopped", "aborted")
 _STATUSES_OF = {**PEER_WORDS, **{str(group): statuses for group, statuses in GROUPS.items()}}
+MARGIN = dt.timedelta(seconds=1)  # between an id and its created_at
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -126,7 +129,7 @@ class ExecutionFilter(filters.FilterSet):
     node = filters.CharFilter(label="Machine that worked on it last")
     has_warnings = TruthFilter(method="by_warnings", label="With warnings, or without")
     parent = filters.UUIDFilter(field_name="parent_id", label="Id of its parent")
-    created_after = MomentFilter("created_at", "gte", label="Created at or after")
+    created_after = MomentFilter(method="by_created_after", label="Created at or after")
     created_before = MomentFilter("created_at", "lt", label="Created before")
     started_after = MomentFilter("started_at", "gte", label="Started at or after")
     started_before = MomentFilter("started_at", "lt", label="Started before")
@@ -172,7 +175,13 @@ class ExecutionFilter(filters.FilterSet):
         if username == "me":
             me = self.request.user if self.request else None
             return executions.filter(user_id=me.pk) if me else executions.none()
-        return executions.filter(user__username=username)
+        # A subquery, not a join: its id leads to the index on user and status.
+        found = User.objects.filter(username=username).values("pk")[:1]
+        return executions.filter(user_id=Subquery(found))
+
+    def by_created_after(self, executions: QuerySet, _: str, moment: dt.datetime) -> QuerySet:
+        # Ids are in order of time: the search begins there instead of reading every row.
+        return executions.filter(created_at__gte=moment, pk__gte=first_id(moment - MARGIN))
 
     def by_name(self, executions: QuerySet, _: str, text: str) -> QuerySet:
         return executions.filter(_named(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
 from django.db import connection, models
@@ -15,6 +16,11 @@ class UUIDv7(models.Func):
     function = "uuidv7"
     template = "%(function)s()"
     output_field = models.UUIDField()
+
+
+def first_id(moment: dt.datetime) -> uuid.UUID:
+    """The lowest id that can have been made at that moment or later, to the millisecond."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def database_now() -> dt.datetime:

@@ -8,9 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.urls import reverse
 from django.utils import timezone
 
@@ -59,12 +61,21 @@ class JobExecution(models.Model):
     job_version = models.CharField(max_length=12, blank=True)
     type = models.CharField(max_length=20, choices=TYPE_LABELS)
     profile = models.ForeignKey(
-        JobProfile, models.SET_NULL, null=True, blank=True, related_name="executions"
+        JobProfile,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="executions",
+        db_index=False,  # Meta has two that begin with it
     )
     profile_version = models.PositiveIntegerField(null=True)
     parameters = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="executions"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="executions",
+        db_index=False,  # Meta has two that begin with it
     )
     trigger = models.CharField(max_length=20, default="api")
     note = models.TextField(blank=True)
@@ -166,10 +177,18 @@ class JobExecution(models.Model):
             ),
         )
         indexes = (
+            # Lists are turned by id; their tabs count every status without looking at the rows.
             models.Index(fields=("user", "-id"), name="execution_user_idx"),
+            models.Index(fields=("user", "status", "-id"), name="execution_user_status_idx"),
             models.Index(fields=("profile", "-id"), name="execution_profile_idx"),
+            models.Index(fields=("profile", "status", "-id"), name="execution_profile_status_idx"),
             models.Index(fields=("status", "-id"), name="execution_status_idx"),
             models.Index(fields=("type", "-id"), name="execution_type_idx"),
+            models.Index(fields=("type", "status", "-id"), name="execution_type_status_idx"),
+            GinIndex(
+                *(OpClass(Upper(name), "gin_trgm_ops") for name in ("name", "job", "node")),
+                name="execution_text_idx",
+            ),
             models.Index(
                 fields=("queue", "priority", "id"),
                 name="execution_queued_idx",

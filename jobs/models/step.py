@@ -75,7 +75,9 @@ class StepExecution(models.Model):
 class StepWarning(models.Model):
     """One item, or one value of it, that was left out, and why."""
 
-    execution = models.ForeignKey(JobExecution, models.CASCADE, related_name="warnings")
+    execution = models.ForeignKey(
+        JobExecution, models.CASCADE, related_name="warnings", db_index=False
+    )
     step = models.ForeignKey(StepExecution, models.CASCADE, related_name="warnings")
     row = models.PositiveBigIntegerField(null=True)
     key = models.CharField(max_length=200, blank=True)
@@ -87,6 +89,7 @@ class StepWarning(models.Model):
     class Meta:
         ordering = ("id",)
         default_permissions = ()
+        indexes = (models.Index(fields=("execution", "id"), name="warning_execution_idx"),)
 
     def __str__(self) -> str:
         return self.message
