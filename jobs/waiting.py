@@ -6,12 +6,14 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from jobs.models import JobExecution, Worker
+from jobs.models import JobExecution
+from jobs.models.fleet import SEEN_WITHIN
 from jobs.states import HELD, Status
 
 MANY = 1_000  # nobody counts how many more are ahead
@@ -31,7 +33,7 @@ def waiting(execution: JobExecution) -> Waiting | None:
 
 
 def waiting_for(executions: Iterable[JobExecution]) -> dict[uuid.UUID, Waiting]:
-    """Why each of these waits, by id; those that do not wait are left out. At most two queries."""
+    """Why each of these waits, by id; those that do not wait are left out. At most one query."""
     answers, queued = {}, []
     for execution in executions:
         if execution.status == Status.QUEUED and not _is_held_back(execution):
@@ -61,47 +63,49 @@ def _held(execution: JobExecution) -> Waiting | None:
     return None
 
 
-def _in_queues(queued: Sequence[JobExecution]) -> dict[uuid.UUID, Waiting]:
-    if not queued:
-        return {}
-    live = list(Worker.objects.live().filter(kind=Worker.Kind.WORKER))
-    places = _places(queued)
-    answers = {}
-    for execution in queued:
-        workers = [worker for worker in live if execution.queue in worker.queues]
-        ahead, running = places.get(execution.pk, (0, 0))
-        slots = sum(worker.slots for worker in workers)
-        answers[execution.pk] = _unable(execution, workers) or _turn(ahead, running, slots)
-    return answers
-
-
-# For each execution how many stand before it in its queue, and how many of that queue run.
+# For each execution how many stand before it in its queue and how many of that queue run; and of
+# the queue's live workers how many they are, their slots, and which version of the job they know.
 PLACES = """
 SELECT e.id,
   (SELECT count(*) FROM (
      SELECT FROM jobs_jobexecution q
      WHERE q.status = 'queued' AND q.queue = e.queue AND (q.priority, q.id) < (e.priority, e.id)
      LIMIT %(many)s) ahead),
-  (SELECT count(*) FROM jobs_jobexecution h WHERE h.status = ANY(%(held)s) AND h.queue = e.queue)
-FROM jobs_jobexecution e WHERE e.id = ANY(%(ids)s)
+  (SELECT count(*) FROM jobs_jobexecution h WHERE h.status = ANY(%(held)s) AND h.queue = e.queue),
+  live.workers, live.slots, live.versions
+FROM jobs_jobexecution e, LATERAL (
+  SELECT count(*) AS workers, coalesce(sum(slots), 0) AS slots,
+    array_agg(definitions ->> e.job) AS versions
+  FROM jobs_worker
+  WHERE kind = 'worker' AND e.queue = ANY(queues) AND seen_at > clock_timestamp() - %(seen)s
+) live
+WHERE e.id = ANY(%(ids)s)
 """
 
 
-def _places(queued: Sequence[JobExecution]) -> dict[uuid.UUID, tuple[int, int]]:
-    ids = [execution.pk for execution in queued]
+def _in_queues(queued: Sequence[JobExecution]) -> dict[uuid.UUID, Waiting]:
+    if not queued:
+        return {}
+    by_id = {execution.pk: execution for execution in queued}
+    values: dict[str, Any] = {"many": MANY, "held": sorted(HELD), "ids": list(by_id)}
+    values["seen"] = SEEN_WITHIN
     with connection.cursor() as cursor:
-        cursor.execute(PLACES, {"many": MANY, "held": sorted(HELD), "ids": ids})
-        return {pk: (ahead, running) for pk, ahead, running in cursor.fetchall()}
+        cursor.execute(PLACES, values)
+        return {
+            pk: _unable(by_id[pk], workers, versions) or _turn(ahead, running, slots)
+            for pk, ahead, running, workers, slots, versions in cursor.fetchall()
+        }
 
 
-def _unable(execution: JobExecution, workers: Sequence[Worker]) -> Waiting | None:
+def _unable(
+    execution: JobExecution, workers: int, versions: Sequence[str | None] | None
+) -> Waiting | None:
     """Why no worker of its queue could take it, however long it waits."""
     if not workers:
         return Waiting("no_worker", f"No worker is on the queue “{execution.queue}”.")
-    versions = [worker.definitions.get(execution.job) for worker in workers]
-    if not any(versions):
+    if not any(versions or ()):
         return Waiting("unknown_job", f"No live worker has the code of the job {execution.job!r}.")
-    if execution.attempt and execution.job_version not in versions:
+    if execution.attempt and execution.job_version not in (versions or ()):
         return Waiting("other_version", "No live worker has the version that it began with.")
     return None
 
