@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from jobs import control
@@ -34,9 +34,7 @@ def once(request: HttpRequest) -> str:
     return request.POST.get(ONCE, "")[:100] or uuid.uuid4().hex
 
 
-def launch(
-    profile: JobProfile, form: forms.Form, user: AbstractBaseUser, key: str
-) -> JobExecution | None:
+def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobExecution | None:
     """Launch what the form says; None with errors in the form when it does not pass.
 
     Raises Denied, ProfileDisabled and IdempotencyMismatch, as `control.launch` does.
@@ -57,7 +55,7 @@ def launch(
     return None
 
 
-def _given(form: forms.Form, user: AbstractBaseUser) -> dict[str, Any]:
+def _given(form: forms.Form, user: User) -> dict[str, Any]:
     """The parameters as values of JSON; a file becomes an upload, whose id is the value."""
     given = {}
     for name, field in form.fields.items():

@@ -30,16 +30,26 @@ def test_only_those_who_see_all_can_filter_by_user(bobs, leads, bob, execution):
     assert names(leads.get(LIST + "?user=me")) == []
 
 
-def test_the_tabs_count_the_groups_under_the_other_filters(bobs, bob, execution):
-    execution(bob, Status.RUNNING, name="one")
-    execution(bob, Status.FAILED, name="one")
-    execution(bob, Status.FAILED, name="two")
-    page = bobs.get(LIST + "?name=one&group=failed").context["list"]
+def test_the_tabs_count_the_groups_under_the_other_filters(leads, bob, execution):
+    execution(bob, Status.RUNNING)
+    execution(bob, Status.FAILED)
+    execution(bob, Status.FAILED, type="export")
+    page = leads.get(LIST + "?type=import&group=failed").context["list"]
     counts = {tab.label: str(tab.count) for tab in page.tabs}
     assert counts["All"] == "2"
     assert counts["Failed"] == "1"
     assert counts["Active"] == "1"
     assert [tab.label for tab in page.tabs if tab.is_current] == ["Failed"]
+
+
+def test_the_tabs_do_not_count_what_no_index_counts(bobs, leads, bob, execution):
+    execution(bob)
+    for client, address in ((leads, "?name=Import"), (leads, "?type=import&user=bob"),
+                            (bobs, "?type=import")):  # fmt: skip
+        page = client.get(LIST + address).context["list"]
+        assert [tab.count for tab in page.tabs] == [None] * 9
+        assert len(page.rows) == 1
+        assert page.is_alive
 
 
 def test_every_status_is_under_exactly_one_tab(bobs, bob, execution):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -38,7 +38,7 @@ class Tile:
 class Dashboard:
     """What a person sees first; `own` narrows it to what they launched themselves."""
 
-    def __init__(self, user: AbstractBaseUser, *, own: bool):
+    def __init__(self, user: User, *, own: bool):
         self.user = user
         self.sees_all = bool(may(user, "view_all_executions"))
         self.own = own or not self.sees_all

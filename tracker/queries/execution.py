@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -84,7 +84,7 @@ class Button:
 class ExecutionPage:
     """An execution as `user` may see it."""
 
-    def __init__(self, user: AbstractBaseUser, execution: JobExecution, tab: str):
+    def __init__(self, user: User, execution: JobExecution, tab: str):
         self.user, self.execution, self.tab = user, execution, tab
         self.token = token(execution.status, execution.version)
         self.badge = badge(execution)

@@ -23,6 +23,7 @@ from tracker.request import Request
 PAGE_SIZE = 25
 OF_THE_PAGE = ("before", "after", "since")
 FIELDS = ("search", "name", "type", "status", "user")  # those with an input of their own
+INDEXED = {"user", "type", "profile"}
 ALIVE = (Group.READY, Group.ACTIVE, Group.STOPPING)
 
 
@@ -39,7 +40,7 @@ class FilterError(Exception):
 class Tab:
     name: str
     label: str
-    count: Count
+    count: Count | None
     address: str
     is_current: bool
 
@@ -86,13 +87,23 @@ class ExecutionList:
 
     @cached_property
     def look(self) -> Look:
-        """Counts under the same filters but the status, and the ids of the page and one more."""
+        """The ids of the page and one more, and what the tabs count."""
+        return look(self._counted() if self.can_count else {}, {"page": self._page()})
+
+    def _counted(self) -> dict[str, QuerySet[JobExecution]]:
+        """The groups under the same filters but those of the status."""
         of_any_status = self._filtered(_without(self.params, "group", "status"))
-        counts = {
+        return {
             str(group): of_any_status.filter(status__in=sorted(statuses))
             for group, statuses in GROUPS.items()
         }
-        return look(counts, {"page": self._page()})
+
+    @property
+    def can_count(self) -> bool:
+        """Whether an index counts every status under these filters; else many rows were read."""
+        kept = _without(self.params, *OF_THE_PAGE, "group", "status")
+        names = {name for name in kept if any(kept.getlist(name))}
+        return names <= INDEXED and len(names) + (not self.sees_all) <= 1
 
     def _page(self) -> QuerySet[JobExecution]:
         if self.after:
@@ -108,12 +119,14 @@ class ExecutionList:
     @property
     def token(self) -> str:
         """Changes with the list; while something waits every ten seconds, as its reason may."""
-        waits = self.look.counts[Group.READY]
+        waits = self.look.counts.get(Group.READY, True)
         return digest(self.look.token, int(timezone.now().timestamp() / 10) if waits else 0)
 
     @property
     def is_alive(self) -> bool:
-        return bool(self.look.total(ALIVE))
+        if self.can_count:
+            return bool(self.look.total(ALIVE))
+        return any(row.execution.group in ALIVE for row in self.rows)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -123,12 +136,11 @@ class ExecutionList:
 
     @property
     def tabs(self) -> list[Tab]:
-        shown = self.params.getlist("group")
-        everything = Tab("", "All", self.look.total(GROUPS), self._tab(), not shown)
+        shown, counts = self.params.getlist("group"), self.look.counts
+        total = self.look.total(GROUPS) if counts else None
+        everything = Tab("", "All", total, self._tab(), not shown)
         return [everything] + [
-            Tab(
-                str(group), group.label, self.look.counts[group], self._tab(group), shown == [group]
-            )
+            Tab(str(group), group.label, counts.get(group), self._tab(group), shown == [group])
             for group in GROUPS
         ]
 

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from jobs.models import JobExecution
+from jobs.models.base import first_id
 
 CAP = 10_000  # counts are exact up to here
 
@@ -92,7 +93,5 @@ def digest(*parts: object) -> str:
 
 
 def since(executions: QuerySet[JobExecution], moment: dt.datetime) -> QuerySet[JobExecution]:
-    """Those created at that moment or later, found by their time-ordered ids."""
-    milliseconds = max(0, int(moment.timestamp() * 1000) - 1000)
-    first = uuid.UUID(int=milliseconds << 80)
-    return executions.filter(pk__gte=first, created_at__gte=moment)
+    """Those created at that moment or later, told by their ids: no row has to be read."""
+    return executions.filter(pk__gte=first_id(moment))

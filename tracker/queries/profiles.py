@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from jobs.definition import REGISTRY
@@ -38,7 +38,7 @@ def jobs_of_type(kind: str) -> list[str]:
     return [name for name, job in REGISTRY.items() if job.type == kind]
 
 
-def find(user: AbstractBaseUser, kind: str, text: str) -> QuerySet[JobProfile]:
+def find(user: User, kind: str, text: str) -> QuerySet[JobProfile]:
     """The profiles that `user` may see, of one type or all, whose label or code has the text."""
     found = visible_profiles(user)
     if kind:
@@ -48,15 +48,13 @@ def find(user: AbstractBaseUser, kind: str, text: str) -> QuerySet[JobProfile]:
     return found.order_by("label", "pk")
 
 
-def with_newest(
-    user: AbstractBaseUser, profiles: QuerySet[JobProfile]
-) -> QuerySet[JobProfile, Any]:
+def with_newest(user: User, profiles: QuerySet[JobProfile]) -> QuerySet[JobProfile, Any]:
     """The profiles with the id of the last execution that `user` may see."""
     newest = visible_to(user).filter(profile=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     return profiles.annotate(newest=Subquery(newest)).prefetch_related("grants")
 
 
-def lines(user: AbstractBaseUser, found: Sequence[Any]) -> list[ProfileLine]:
+def lines(user: User, found: Sequence[Any]) -> list[ProfileLine]:
     """The lines of profiles that come from `with_newest`; few queries, however many they are."""
     ids = [profile.newest for profile in found if profile.newest]
     executions = JobExecution.objects.filter(pk__in=ids)
@@ -64,7 +62,7 @@ def lines(user: AbstractBaseUser, found: Sequence[Any]) -> list[ProfileLine]:
     return [_line(user, profile, by_id.get(profile.newest)) for profile in found]
 
 
-def _line(user: AbstractBaseUser, profile: JobProfile, last: Row | None) -> ProfileLine:
+def _line(user: User, profile: JobProfile, last: Row | None) -> ProfileLine:
     return ProfileLine(
         profile=profile,
         icon=TYPE_ICONS.get(profile.type, "cube"),
@@ -74,7 +72,7 @@ def _line(user: AbstractBaseUser, profile: JobProfile, last: Row | None) -> Prof
     )
 
 
-def launch_decision(user: AbstractBaseUser, profile: JobProfile) -> Decision:
+def launch_decision(user: User, profile: JobProfile) -> Decision:
     """Whether `user` may launch it now: by right, and because it is enabled."""
     if not profile.enabled:
         return Decision(False, f"“{profile.label}” is disabled.")
@@ -84,7 +82,7 @@ def launch_decision(user: AbstractBaseUser, profile: JobProfile) -> Decision:
 class ProfilePage:
     """One profile: its last execution and those before it, and how to launch it elsewhere."""
 
-    def __init__(self, user: AbstractBaseUser, profile: JobProfile):
+    def __init__(self, user: User, profile: JobProfile):
         self.user, self.profile = user, profile
         self.icon = TYPE_ICONS.get(profile.type, "cube")
         self.type = profile.type.replace("_", " ").capitalize()

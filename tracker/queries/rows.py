@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 
 from jobs import control
 from jobs.models import JobExecution, StepExecution
@@ -155,7 +155,7 @@ class Row:
     why_not: str
 
 
-def rows(user: AbstractBaseUser, executions: Iterable[JobExecution]) -> dict[uuid.UUID, Row]:
+def rows(user: User, executions: Iterable[JobExecution]) -> dict[uuid.UUID, Row]:
     """The rows of these executions by id; their steps, user and profile should be loaded."""
     executions = list(executions)
     reasons = waiting_for(executions)
@@ -167,7 +167,7 @@ def rows(user: AbstractBaseUser, executions: Iterable[JobExecution]) -> dict[uui
     }
 
 
-def _row(user: AbstractBaseUser, execution: JobExecution, why_it_waits: str) -> Row:
+def _row(user: User, execution: JobExecution, why_it_waits: str) -> Row:
     stop = control.actions(user, execution)["stop"]
     spent: dt.timedelta | None = execution.running_time
     return Row(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 
 from jobs import control
 from jobs.models import JobExecution
@@ -26,7 +26,7 @@ class Level:
 class StopPreview:
     """What a stop of `execution` by `user` would do."""
 
-    def __init__(self, user: AbstractBaseUser, execution: JobExecution, level: str = ""):
+    def __init__(self, user: User, execution: JobExecution, level: str = ""):
         self.user, self.execution = user, execution
         self.force: Decision = may(user, "abort", execution)
         stopping = execution.status == Status.STOPPING

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from jobs import control
 from jobs.models import JobExecution
 from jobs.permissions import require
+from jobs.states import StopLevel
 from tracker.access import signed_in
 from tracker.queries.stop import StopPreview
 from tracker.request import Request
@@ -35,7 +36,7 @@ def stop(request: Request, pk: Any) -> HttpResponse:
 
 def _stop(request: Request, found: JobExecution) -> str:
     level = request.POST.get("level") or "graceful"
-    if level not in control.LEVELS:
+    if level not in StopLevel.values:
         raise control.Refused(f"There is no level {level!r}.")
     reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
     stopped = control.stop(found, by=request.user, level=level, reason=reason)
