@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from django import forms
 
+from jobs.sources import source_of
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -227,10 +229,7 @@ class Job:
     @classmethod
     def source(cls) -> str:
         """The source code that defines the job, or an empty string where there is none."""
-        try:
-            return inspect.getsource(cls)
-        except (OSError, TypeError):
-            return ""
+        return source_of(cls)
 
     @classmethod
     def version(cls) -> str:
@@ -313,7 +312,7 @@ def _job_from_function(function: Callable[..., Any], form: type[forms.Form] | No
 
     body = {
         "steps": steps,
-        "source": staticmethod(lambda: inspect.getsource(function)),
+        "source": staticmethod(lambda: source_of(function)),
         "Parameters": form or Job.Parameters,
         "__doc__": function.__doc__,
         "__module__": function.__module__,

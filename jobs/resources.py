@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+
+from jobs.sources import source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +116,7 @@ class Resource:
         for base in cls.__mro__:
             if base is Resource:
                 return
-            try:
-                yield inspect.getsource(base)
-            except (OSError, TypeError):
-                yield base.__qualname__
+            yield source_of(base) or base.__qualname__
 
 
 ResourceClass = type[Resource]
