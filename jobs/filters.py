@@ -21,6 +21,7 @@ from jobs.states import GROUPS, PEER_WORDS, Group, Status
 
 OUTCOMES = ("succeeded", "warned", "failed", "lost", "timed_out", "expired", "stopped", "aborted")
 _STATUSES_OF = {**PEER_WORDS, **{str(group): statuses for group, statuses in GROUPS.items()}}
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # no id is older
 MARGIN = dt.timedelta(seconds=1)  # between an id and its created_at
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -181,7 +182,8 @@ class ExecutionFilter(filters.FilterSet):
 
     def by_created_after(self, executions: QuerySet, _: str, moment: dt.datetime) -> QuerySet:
         # Ids are in order of time: the search begins there instead of reading every row.
-        return executions.filter(created_at__gte=moment, pk__gte=first_id(moment - MARGIN))
+        begin = max(moment, EPOCH)
+        return executions.filter(created_at__gte=moment, pk__gte=first_id(begin - MARGIN))
 
     def by_name(self, executions: QuerySet, _: str, text: str) -> QuerySet:
         return executions.filter(_named(text))

@@ -23,7 +23,7 @@ from jobs import control
 from jobs.api import paging
 from jobs.api.base import ApiView, caller, number, tagged
 from jobs.api.execution_serializers import ExecutionSerializer, ExecutionSummarySerializer
-from jobs.api.openapi import PAGING, described, header, paged, query
+from jobs.api.openapi import ETAG, PAGING, answer_header, described, header, paged, query
 from jobs.api.problems import BadQuery
 from jobs.filters import ExecutionFilter, MomentFilter, TruthFilter, WordsFilter
 from jobs.models import JobExecution
@@ -121,7 +121,7 @@ class ExecutionView(ApiView):
         "executions_get",
         "Show an execution",
         {200: ExecutionSerializer, 304: None},
-        parameters=[IF_NONE_MATCH],
+        parameters=[IF_NONE_MATCH, ETAG],
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
         return tagged(request, represent(request, execution_id))
@@ -148,6 +148,7 @@ class WaitView(ApiView):
         {200: ExecutionSerializer},
         parameters=[
             query("timeout", "Seconds, at most 60", OpenApiTypes.INT, default=30),
+            answer_header("Retry-After", "Seconds; sent when nobody more could wait", 200),
         ],
         description="When too many wait already, the answer comes at once with `Retry-After`.",
     )

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from jobs import control
 from jobs.api.base import ApiView, StrictSerializer, caller, checked, matches
 from jobs.api.executions import IF_NONE_MATCH, find
-from jobs.api.openapi import described, header
+from jobs.api.openapi import ETAG, described, header
 from jobs.api.problems import Problem
 from jobs.models import ExecutionFile
 from jobs.permissions import require
@@ -100,7 +100,7 @@ class FileView(ApiView):
             304: None,
         },
         fails=(404, 416),
-        parameters=[header("Range", "`bytes=first-last`: one range of bytes"), IF_NONE_MATCH],
+        parameters=[header("Range", "`bytes=first-last`: one range of bytes"), IF_NONE_MATCH, ETAG],
     )
     def get(self, request: Request, execution_id: UUID, file: str) -> HttpResponseBase:
         execution = find(caller(request), execution_id)

@@ -20,7 +20,7 @@ from jobs import control
 from jobs.api.base import ApiView, StrictJSONParser, StrictSerializer, caller, checked
 from jobs.api.execution_serializers import ExecutionSerializer
 from jobs.api.executions import represent
-from jobs.api.openapi import described, header
+from jobs.api.openapi import LOCATION, answer_header, described, header
 from jobs.api.problems import Refusal
 from jobs.api.profiles import find_profile
 from jobs.definition import Job, find
@@ -167,6 +167,11 @@ DESCRIPTION = (
     "name of its parameter. A repeated request with the same `Idempotency-Key` is answered with "
     "the execution that the first one made, and `Idempotent-Replayed: true`."
 )
+HEADERS = [
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    answer_header("Idempotent-Replayed", "`true` when the key was used before", 201),
+]
 BODY = {
     "application/json": LaunchSerializer,
     "multipart/form-data": MultipartLaunchSerializer,
@@ -182,7 +187,7 @@ class ProfileLaunchView(LaunchView):
         {201: ExecutionSerializer},
         fails=(404, 409, 413, 415, 422),
         request=BODY,
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=HEADERS,
         description=DESCRIPTION,
     )
     def post(self, request: Request, code: str) -> Response:
@@ -202,7 +207,7 @@ class JobLaunchView(LaunchView):
         {201: ExecutionSerializer},
         fails=(404, 409, 413, 415, 422),
         request=BODY,
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=HEADERS,
         description=DESCRIPTION,
     )
     def post(self, request: Request, name: str) -> Response:

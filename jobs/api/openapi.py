@@ -100,7 +100,17 @@ def header(name: str, text: str, **options: Any) -> OpenApiParameter:
     )
 
 
+def answer_header(name: str, text: str, *codes: int) -> OpenApiParameter:
+    """Describe a header of the answers with these statuses."""
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=text, response=list(codes)
+    )
+
+
+ETAG = answer_header("ETag", "For If-None-Match and If-Match", 200)
+LOCATION = answer_header("Location", "The address of what was made", 201)
 PAGING = [
+    answer_header("Link", 'The next page, as `<address>; rel="next"`', 200),
     query("cursor", "From `next` of the page before"),
     query("page_size", "Rows on a page", OpenApiTypes.INT, enum=[25, 50, 100], default=25),
 ]

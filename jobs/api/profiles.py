@@ -21,7 +21,7 @@ from jobs.api import paging
 from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, matches, tagged
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.executions import IF_NONE_MATCH
-from jobs.api.openapi import PAGING, described, header, paged, query
+from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
 from jobs.api.problems import PreconditionFailed
 from jobs.definition import REGISTRY, TYPES, find
@@ -217,6 +217,7 @@ class ProfilesView(ApiView):
         {201: ProfileSerializer},
         fails=(422,),
         request=NewProfileSerializer,
+        parameters=[LOCATION],
     )
     def post(self, request: Request) -> Response:
         require(caller(request), "add_jobprofile")
@@ -235,7 +236,7 @@ class ProfileView(ApiView):
         "profiles_get",
         "Show a profile",
         {200: ProfileSerializer, 304: None},
-        parameters=[IF_NONE_MATCH],
+        parameters=[IF_NONE_MATCH, ETAG],
     )
     def get(self, request: Request, code: str) -> Response:
         return tagged(request, _represent(request, find_profile(caller(request), code)))
@@ -246,7 +247,7 @@ class ProfileView(ApiView):
         {200: ProfileSerializer},
         fails=(404, 412, 422, 428),
         request=ProfileChangeSerializer,
-        parameters=[header("If-Match", "The ETag of what you have read", required=True)],
+        parameters=[header("If-Match", "The ETag of what you have read", required=True), ETAG],
     )
     def patch(self, request: Request, code: str) -> Response:
         require(caller(request), "edit", find_profile(caller(request), code))

@@ -121,9 +121,11 @@ def test_filters_by_time(lead_api, several):
     assert "queued" in names(lead_api.get(f"executions/?created_after={day}"))
 
 
-def test_moments_of_any_offset_are_read(api, bob, execution):
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00-17:10", "0001-01-01T00:00:00Z"])
+def test_moments_of_any_offset_and_age_are_read(api, bob, execution, moment):
     execution(bob)
-    assert len(ids(api.get("executions/?created_after=2026-01-01T00:00:00-17:10"))) == 1
+    assert len(ids(api.get(f"executions/?created_after={moment}"))) == 1
+    assert ids(api.get("executions/?created_after=9999-12-31T23:59:59Z")) == []
 
 
 def test_an_id_is_found_by_search(api, bob, execution):
