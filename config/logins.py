@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 
 
 class Logins:
@@ -16,7 +16,7 @@ class Logins:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "logins.json"
 
-    def make(self, name: str, **fields: Any) -> AbstractUser:
+    def make(self, name: str, **fields: Any) -> User:
         """Make the user with a new password, unless the name is taken already."""
         users = get_user_model().objects
         user = users.filter(username=name).first()

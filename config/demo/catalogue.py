@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.core.files import File
 from django.core.management import CommandError
 
@@ -21,7 +21,7 @@ IMPORTS = {
 EXPORT = "export_products"
 
 
-def launches(folder: Path, user: AbstractUser) -> Iterator[JobExecution]:
+def launches(folder: Path, user: User) -> Iterator[JobExecution]:
     """Launch the imports of the folder's files and then the export, each when it is asked for."""
     missing = [name for name in IMPORTS.values() if not (folder / name).is_file()]
     if missing:
@@ -36,6 +36,6 @@ def launches(folder: Path, user: AbstractUser) -> Iterator[JobExecution]:
     yield _launch(EXPORT, user, {})
 
 
-def _launch(profile: str, user: AbstractUser, parameters: dict[str, str]) -> JobExecution:
+def _launch(profile: str, user: User, parameters: dict[str, str]) -> JobExecution:
     found = JobProfile.objects.get(code=profile)
     return control.launch(profile=found, parameters=parameters, user=user, trigger="demo")

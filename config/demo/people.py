@@ -1,13 +1,13 @@
 """The people of the demonstration, one for each role worth trying."""
 
-from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import Group, User
 
 from config.logins import Logins
 
 ROLES = {"julia": "User", "peter": "Lead", "sandra": "Viewer"}
 
 
-def make_people(logins: Logins) -> AbstractUser:
+def make_people(logins: Logins) -> User:
     """Make the people who are missing; return the one who launches the imports."""
     logins.make("admin", is_staff=True, is_superuser=True)
     people = {}

