@@ -12,6 +12,7 @@ from django.core.files.base import File
 from django.core.management.base import OutputWrapper
 
 from jobs import control
+from jobs.definition import find
 from jobs.management.finding import UsageError, find_execution, find_user
 from jobs.management.watching import follow
 from jobs.models import ApiToken, JobExecution, JobProfile
@@ -87,7 +88,7 @@ def _as_list(value: Any) -> list[Any]:
 
 def _files(profile: JobProfile, given: list[str], user: User | None) -> dict[str, str]:
     """Upload the files and name them by their ids."""
-    fields = file_fields(control.definition_of(profile))
+    fields = file_fields(find(profile.job))
     found = {}
     for text in given:
         field, equals, path = text.partition("=")

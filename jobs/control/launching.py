@@ -1,0 +1,167 @@
+"""Uploads and launches."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from functools import partial
+from pathlib import PurePath
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import parameters as form_parameters
+from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
+from jobs.definition import InvalidParameters, JobClass, find
+from jobs.dispatch import dispatch
+from jobs.models import ExecutionFile, JobExecution, JobProfile, StatusChange, Upload
+from jobs.permissions import may, require
+from jobs.states import Status
+
+
+def upload(file: File, *, user: User | None, name: str | None = None) -> Upload:
+    """Keep a file for a launch. Two files of one name never meet: each has a key of its own."""
+    digest, size = hashlib.sha256(), 0
+    for block in file.chunks():
+        digest.update(block)
+        size += len(block)
+    file.seek(0)
+    shown = PurePath(name or file.name or "file").name[-255:]
+    found = Upload(name=shown, size=size, sha256=digest.hexdigest(), user=user)
+    found.file.save(shown, file, save=False)
+    found.save()
+    return found
+
+
+def launch(
+    *,
+    profile: JobProfile | None = None,
+    job: str | None = None,
+    parameters: dict[str, Any] | None = None,
+    user: User | None = None,
+    trigger: str = "api",
+    name: str = "",
+    note: str = "",
+    deferred: bool = False,
+    not_before: Any = None,
+    expires_at: Any = None,
+    priority: int | None = None,
+    idempotency_key: str | None = None,
+) -> JobExecution:
+    """Launch a profile, or a job by its name, with parameters laid over the profile's.
+
+    The value of a file parameter is the id of an Upload. With `deferred` it is held until somebody
+    activates it, with `not_before` until that moment. With an `idempotency_key` of this user that
+    was used for the same request, the earlier execution is returned, its `replayed` true.
+
+    Raises Denied, ProfileDisabled, InvalidParameters, UnknownJob, IdempotencyMismatch.
+    """
+    definition = find(profile.job if profile else job or "")
+    require(user, "launch", profile or definition)
+    if profile and not profile.enabled:
+        raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")
+    given = form_parameters.collect(
+        definition,
+        parameters or {},
+        saved=profile.parameters if profile else None,
+        locked=profile.locked if profile else None,
+    )
+    uploads = {field: _find_upload(field, pk, user) for field, pk in given.uploads.items()}
+    files = {field: form_parameters.NamedFile(up.name, up.size) for field, up in uploads.items()}
+    form_parameters.clean(definition, given.values, files)
+    execution = _of_profile(profile) if profile else _of_job(definition)
+    execution.name = name[:200] or execution.name
+    execution.job_version, execution.type = definition.version(), definition.type
+    execution.parameters, execution.note = given.values, note
+    execution.user, execution.trigger = user, trigger
+    execution.status = Status.DEFERRED if deferred or not_before else Status.QUEUED
+    execution.not_before, execution.expires_at = not_before, expires_at
+    execution.priority = execution.priority if priority is None else priority
+    execution.timeout_seconds = execution.timeout_seconds or definition.timeout_seconds
+    execution.idempotency_key = idempotency_key
+    execution.fingerprint = form_parameters.fingerprint(
+        profile.code if profile else definition.name,
+        given,
+        {field: up.sha256 for field, up in uploads.items()},
+    )
+    return _store(execution, uploads)
+
+
+def _of_profile(profile: JobProfile) -> JobExecution:
+    return JobExecution(
+        name=profile.label,
+        job=profile.job,
+        profile=profile,
+        profile_version=profile.version,
+        queue=profile.effective_queue(),
+        priority=profile.priority,
+        timeout_seconds=profile.timeout_seconds,
+    )
+
+
+def _of_job(job: JobClass) -> JobExecution:
+    return JobExecution(name=job.label, job=job.name, queue=job.queue)
+
+
+def _store(execution: JobExecution, uploads: dict[str, Upload]) -> JobExecution:
+    """Write the execution with its files and first line of history, or find its earlier twin."""
+    try:
+        with transaction.atomic():
+            if execution.status == Status.QUEUED:
+                execution.queued_at = timezone.now()
+            execution.save(force_insert=True)
+            for field, up in uploads.items():
+                ExecutionFile.objects.create(
+                    execution=execution,
+                    role=ExecutionFile.Role.INPUT,
+                    field=field,
+                    name=up.name,
+                    file=up.file.name,
+                    size=up.size,
+                    sha256=up.sha256,
+                )
+            StatusChange.objects.create(
+                execution=execution,
+                event=StatusChange.LAUNCH,
+                after=execution.status,
+                by=execution.user,
+                reason=execution.note,
+            )
+            if execution.status == Status.QUEUED:
+                transaction.on_commit(partial(dispatch, execution.queue), robust=True)
+    except IntegrityError:
+        earlier = _earlier(execution)
+        if earlier is None:
+            raise
+        return earlier
+    execution.refresh_from_db()
+    return execution
+
+
+def _earlier(execution: JobExecution) -> JobExecution | None:
+    """What the same key of the same person launched before."""
+    if execution.idempotency_key is None:
+        return None
+    earlier = JobExecution.objects.filter(
+        user=execution.user, idempotency_key=execution.idempotency_key
+    ).first()
+    if earlier and earlier.fingerprint != execution.fingerprint:
+        raise IdempotencyMismatch(
+            f"The idempotency key {execution.idempotency_key!r} was used for another request."
+        )
+    if earlier:
+        earlier.replayed = True
+    return earlier
+
+
+def _find_upload(field: str, pk: str, user: User | None) -> Upload:
+    try:
+        found = Upload.objects.filter(pk=uuid.UUID(pk)).first()
+    except ValueError:
+        found = None
+    if found is None or not may(user, "view", found):
+        raise InvalidParameters({field: [f"There is no upload {pk!r} of yours."]})
+    return found

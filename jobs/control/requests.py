@@ -1,0 +1,142 @@
+"""What people ask of an execution: activate, pause, resume, stop, abort, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+
+from jobs.control.refusals import AlreadyFinished, Refused
+from jobs.dispatch import dispatch
+from jobs.models import JobExecution, StatusChange
+from jobs.models.base import ClockNow, seconds
+from jobs.permissions import require
+from jobs.states import FINISHED, Event, Status, StopLevel
+
+LEVELS = list(StopLevel)
+
+
+def activate(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Queue what is deferred."""
+    return _ask(execution, Event.ACTIVATE, by)
+
+
+def pause(execution: JobExecution, *, by: User | None = None, reason: str = "") -> JobExecution:
+    """Let it rest at its next checkpoint."""
+    return _ask(execution, Event.PAUSE, by, reason)
+
+
+def resume(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Let it go on from its last checkpoint."""
+    return _ask(execution, Event.RESUME, by)
+
+
+def _ask(execution: JobExecution, event: Event, by: User | None, reason: str = "") -> JobExecution:
+    require(by, str(event), execution)
+    with transaction.atomic():
+        after = execution.transition(event, by=by, why=reason)
+        if after == Status.QUEUED:
+            transaction.on_commit(partial(dispatch, execution.queue), robust=True)
+    return execution
+
+
+def stop(
+    execution: JobExecution,
+    *,
+    by: User | None = None,
+    level: StopLevel | str = StopLevel.GRACEFUL,
+    grace_seconds: float | None = None,
+    reason: str = "",
+) -> JobExecution:
+    """Stop it: what waits at once, what runs at its next checkpoint, by force after the grace.
+
+    Asked again, the level only rises and the deadline only comes nearer. Whoever asks for more
+    than a graceful stop, or for a shorter grace than the profile's, needs the right to abort.
+    Raises AlreadyFinished when it ended otherwise than by a stop.
+    """
+    level = StopLevel(level)
+    usual = _usual_grace(execution)
+    grace = usual if grace_seconds is None else max(0.0, float(grace_seconds))
+    require(by, "stop", execution)
+    if level != StopLevel.GRACEFUL or grace < usual:
+        require(by, "abort", execution)
+    with transaction.atomic():
+        row = JobExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
+        if row.status in FINISHED:
+            _refuse_unless_stopped(row)
+        elif row.status in {Status.RUNNING, Status.PAUSING, Status.JOINING, Status.STOPPING}:
+            _request_stop(row, level, 0 if level != StopLevel.GRACEFUL else grace, by, reason)
+        else:
+            event = Event.ABORT if level == StopLevel.KILL else Event.STOP
+            row.transition(
+                event, by=by, why=reason, stop_requested_at=ClockNow(), stop_requested_by=by
+            )
+    execution.refresh_from_db()
+    return execution
+
+
+def abort(execution: JobExecution, *, by: User | None = None, reason: str = "") -> JobExecution:
+    """Stop by force, at once."""
+    return stop(execution, by=by, level=StopLevel.KILL, reason=reason)
+
+
+def _usual_grace(execution: JobExecution) -> float:
+    profile = execution.profile
+    if profile and profile.stop_grace_seconds is not None:
+        return profile.stop_grace_seconds
+    return settings.JOBS_STOP_GRACE_SECONDS
+
+
+def _refuse_unless_stopped(row: JobExecution) -> None:
+    if row.status not in {Status.STOPPED, Status.ABORTED}:
+        raise AlreadyFinished(
+            f"“{row.name}” was {row.get_status_display().lower()} before the stop took effect."
+        )
+
+
+def _request_stop(
+    row: JobExecution,
+    level: StopLevel,
+    grace: float,
+    by: User | None,
+    reason: str,
+) -> None:
+    """Write the wish and its deadline; the worker hears of it with its next renewal."""
+    deadline = ClockNow() + seconds(grace)
+    if row.status != Status.STOPPING:
+        row.transition(
+            Event.STOP,
+            by=by,
+            why=reason,
+            stop_level=level,
+            stop_requested_at=ClockNow(),
+            stop_deadline_at=deadline,
+            stop_requested_by=by,
+        )
+        return
+    higher = LEVELS.index(level) > LEVELS.index(StopLevel(row.stop_level or StopLevel.GRACEFUL))
+    rows = JobExecution.objects.filter(pk=row.pk)
+    if higher:
+        rows.update(stop_level=level, version=F("version") + 1)
+        StatusChange.objects.create(
+            execution=row, event=Event.STOP, before=row.status, after=row.status, by=by,
+            reason=reason or level.label,
+        )  # fmt: skip
+    rows.filter(stop_deadline_at__gt=deadline).update(
+        stop_deadline_at=deadline, version=F("version") + 1
+    )
+
+
+def delete(execution: JobExecution, *, by: User | None = None) -> None:
+    """Delete what is finished or has not begun; the latter is stopped in the same transaction."""
+    require(by, "delete", execution)
+    with transaction.atomic():
+        row = JobExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
+        if row.status in {Status.DEFERRED, Status.QUEUED}:
+            row.transition(Event.STOP, by=by, why="Deleted.")
+        elif row.status not in FINISHED:
+            raise Refused(f"“{row.name}” is {row.get_status_display().lower()}: stop it first.")
+        row.delete()
