@@ -229,7 +229,7 @@ class Job:
     @classmethod
     def source(cls) -> str:
         """The source code that defines the job, or an empty string where there is none."""
-        return source_of(cls)
+        return source_of(cls)  # type: ignore[arg-type]  # because mypy asks the instances' hash
 
     @classmethod
     def version(cls) -> str:

@@ -4,9 +4,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import override_settings
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -24,6 +26,20 @@ def _quick_and_separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         MEDIA_ROOT=tmp_path_factory.mktemp("files"),
     ):
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Make the database, and see that nobody is left in it when it is dropped.
+
+    A thread that served a request may still be leaving.
+    """
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from jobs import parameters as form_parameters
 from jobs.control.refusals import Refused
-from jobs.definition import InvalidParameters, JobClass, find
+from jobs.definition import InvalidParameters, find
 from jobs.models import JobProfile
 from jobs.permissions import require
 from jobs.states import OPEN
