@@ -12,8 +12,8 @@ from config.local import throwaway
 # Leases and deadlines in their production order, but short enough to wait for.
 FAST = {
     "JOBS_HEARTBEAT_SECONDS": "0.2",
-    "JOBS_LEASE_SECONDS": "3",
-    "JOBS_SELF_FENCE_SECONDS": "2",
+    "JOBS_LEASE_SECONDS": "5",
+    "JOBS_SELF_FENCE_SECONDS": "3.5",
     "JOBS_STOP_GRACE_SECONDS": "5",
     "JOBS_KILL_AFTER_SECONDS": "1",
     "JOBS_CONTROLLER_SECONDS": "0.1",
