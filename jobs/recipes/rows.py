@@ -240,7 +240,7 @@ class BoundColumn:
         convert, empty = self.convert, self.empty
         if len(self.indexes) > 1:
             values = [convert(*group) if any(group) else None for group in cells]
-        elif isinstance(convert, Text) and empty is None and convert.fits(cells):
+        elif isinstance(convert, Text) and convert.fits(cells) and (empty is None or all(cells)):
             values = [cell or None for cell in cells]
         elif empty is None:
             values = [convert(cell) if cell else None for cell in cells]
