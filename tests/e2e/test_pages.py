@@ -1,0 +1,266 @@
+"""Every page in a real browser: accessible, usable by keyboard, fitting a phone, and looking well.
+
+With MILLRACE_SCREENSHOTS=FOLDER the pictures for the documentation are written there.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from jobs.models import (
+    Attempt,
+    ConsoleText,
+    ExecutionFile,
+    JobExecution,
+    JobProfile,
+    StatusChange,
+    StepExecution,
+    StepWarning,
+)
+from jobs.states import FINISHED, HELD, Status
+
+FUTURE = timezone.timedelta(days=1)
+QUEUE = "shown"  # no worker takes from it
+
+
+def show(user: User, code: str, status: Status, minutes: float, **fields: object) -> JobExecution:
+    """An execution that is looked at and never worked on."""
+    profile = JobProfile.objects.get(code=code)
+    begun = timezone.now() - timezone.timedelta(minutes=minutes)
+    values = {"name": profile.label, "job": profile.job, "type": profile.type, "queue": QUEUE,
+              "created_at": begun, "queued_at": begun, "node": "web-2", "trigger": "web",
+              "job_version": "8d1c0f92a4be", "profile_version": 1}  # fmt: skip
+    if status in HELD:
+        values |= {"lease_expires_at": begun + FUTURE, "pid": 4117, "worker": "w1@web-2"}
+    if status in HELD | FINISHED | {Status.PAUSED}:
+        values |= {"started_at": begun, "attempt": 1}
+    if status in FINISHED:
+        values |= {"finished_at": begun + timezone.timedelta(seconds=40 + 13 * minutes)}
+    found = JobExecution.objects.create(
+        user=user, profile=profile, status=status, **(values | fields)
+    )
+    StatusChange.objects.create(execution=found, event="launch", after="queued", by=user, at=begun)
+    if found.started_at:
+        StatusChange.objects.create(
+            execution=found, event="start", before="queued", after="running", at=begun
+        )
+        Attempt.objects.create(execution=found, number=1, worker="w1@web-2", node="web-2")
+    return found
+
+
+def step(execution: JobExecution, order: int, label: str, status: str, **fields: object) -> None:
+    StepExecution.objects.create(
+        execution=execution, order=order, name=f"step{order}", label=label, status=status,
+        started_at=execution.started_at if status != "pending" else None,
+        finished_at=execution.finished_at, **fields,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shown(person: Callable[[str, str], User]) -> Iterator[JobExecution]:
+    """A tracker as it looks on a working day; returns the import that runs in it."""
+    julia, leo = person("julia", "User"), person("leo", "Lead")
+    for minutes, code, status, done in (
+        (1500, "import_attributes", Status.COMPLETED, 288),
+        (1440, "import_products", Status.ABORTED, 5210),
+        (190, "import_families", Status.COMPLETED, 53),
+        (130, "export_products", Status.COMPLETED, 12_388),
+        (95, "import_products", Status.FAILED, 4000),
+        (61, "import_categories", Status.COMPLETED, 168),
+        (44, "import_attribute_options", Status.STOPPED, 412),
+    ):
+        old = show(julia, code, status, minutes)
+        ended = "completed" if status == Status.COMPLETED else "stopped"
+        step(old, 0, old.name, ended, total=int(done * 1.6), created=done)
+    JobExecution.objects.filter(queue=QUEUE, status=Status.FAILED).update(
+        error="The file has no column “sku”. It has: code, name, price-EUR."
+    )
+    running = show(julia, "import_products", Status.RUNNING, 1.4, warnings_count=12)
+    step(running, 0, "Check the file", "completed", done=1)
+    step(running, 1, "Import products", "running", total=12_400, created=3661, updated=1046,
+         unchanged=524, failed=12, warnings_count=12)  # fmt: skip
+    step(running, 2, "Count again", "pending")
+    _contents(running)
+    exporting = show(leo, "export_products", Status.RUNNING, 0.3)
+    step(exporting, 0, "Export products", "running", done=4200)
+    stopping = show(julia, "import_attribute_options", Status.STOPPING, 0.6, stop_level="graceful",
+                    stop_requested_at=timezone.now(), stop_requested_by=julia,
+                    stop_deadline_at=timezone.now() + FUTURE)  # fmt: skip
+    step(stopping, 0, "Import options", "running", total=900, created=640)
+    paused = show(leo, "import_families", Status.PAUSED, 12)
+    step(paused, 0, "Import families", "running", total=400, created=120)
+    show(julia, "import_categories", Status.QUEUED, 0.2)
+    yield running
+    JobExecution.objects.filter(queue=QUEUE).delete()
+
+
+def _contents(execution: JobExecution) -> None:
+    imports = execution.steps.get(order=1)
+    reasons = (
+        ("family", "tv_setz", "unknown_family", "There is no family “tv_setz”."),
+        ("price-EUR", "12,99x", "bad_number", "“12,99x” is not a number."),
+    )
+    for number in range(12):
+        column, value, code, message = reasons[number % 2]
+        StepWarning.objects.create(
+            execution=execution, step=imports, row=41 * number + 7, key=f"SKU-{number:05}",
+            column=column, value=value, code=code, message=message,
+        )  # fmt: skip
+    lines = [f"{rows:,} rows written\n" for rows in range(500, 5500, 500)]
+    text = "Reading products.csv: 18.4 MB, 42 columns\n" + "".join(lines)
+    ConsoleText.objects.create(execution=execution, offset=0, text=text.encode())
+    ExecutionFile.objects.create(
+        execution=execution, role="input", field="file", name="products.csv", file="gone.csv",
+        size=18_403_221, sha256="5" * 64,
+    )  # fmt: skip
+
+
+def addresses(running: JobExecution) -> dict[str, str]:
+    at = running.get_absolute_url()
+    failed = JobExecution.objects.get(queue=QUEUE, status=Status.FAILED).get_absolute_url()
+    stopping = JobExecution.objects.get(queue=QUEUE, status=Status.STOPPING).get_absolute_url()
+    tabs = ("warnings", "log", "files", "parameters", "timeline")
+    return {
+        "dashboard": "/",
+        "tracker": "/executions/",
+        "tracker, narrowed": "/executions/?group=failed&profile=import_products&name=import",
+        "tracker, empty": "/executions/?name=nothing+of+that+name",
+        "execution": at,
+        **{tab: f"{at}?tab={tab}" for tab in tabs},
+        "failed": failed,
+        "stopping": stopping,
+        "stop": f"{at}stop/",
+        "profiles": "/profiles/",
+        "imports": "/imports/",
+        "profile": "/profiles/import_products/",
+    }
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps people from using the page."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{page.url} {fault['id']}: {fault['nodes'][0]['html'][:200]}"
+        for fault in found
+        if fault["impact"] in {"serious", "critical", "moderate"}
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_and_nothing_overflows(
+    enter: Callable, shown: JobExecution, theme: str, width: int
+):
+    page = enter("leo", "Lead", color_scheme=theme, viewport={"width": width, "height": 900})
+    found = []
+    for address in addresses(shown).values():
+        page.goto(address)
+        found += serious(page)
+        too_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not too_wide, address
+    assert found == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_where_nobody_is_signed_in(
+    chrome, site: str, theme: str, faults: list[str]
+):
+    page = chrome.new_page(base_url=site, color_scheme=theme)
+    for address in ("/login/", "/nothing/"):
+        page.goto(address)
+        assert serious(page) == []
+    page.close()
+
+
+def test_axe_finds_nothing_in_the_open_dialog(enter: Callable, shown: JobExecution):
+    page = enter("leo", "Lead")
+    page.goto(shown.get_absolute_url())
+    page.locator("#do-stop").click()
+    expect(page.get_by_role("dialog", name="Stop “Import products”?")).to_be_visible()
+    assert serious(page) == []
+
+
+def test_the_keyboard_reaches_everything_in_order(enter: Callable, shown: JobExecution):
+    page = enter("leo", "Lead")
+    page.goto(shown.get_absolute_url())
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.innerText")
+        )
+    assert reached[0] == "Skip to the content"
+    for name in ("do-pause", "do-stop", "do-abort", "tab-warnings", "tab-timeline"):
+        assert name in reached
+    assert reached.index("do-stop") < reached.index("tab-warnings")
+
+
+def test_a_dialog_takes_the_focus_and_gives_it_back(enter: Callable, shown: JobExecution):
+    page = enter("leo", "Lead")
+    page.goto(shown.get_absolute_url())
+    page.locator("#do-stop").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert page.evaluate("document.activeElement.id") == "do-stop"
+
+
+def test_the_focus_stays_where_it_is_when_the_live_part_changes(
+    enter: Callable, shown: JobExecution
+):
+    page = enter("leo", "Lead")
+    page.goto(shown.get_absolute_url())
+    page.locator("#do-stop").focus()
+    shown.steps.filter(order=1).update(created=6000)
+    JobExecution.objects.filter(pk=shown.pk).update(version=shown.version + 1)
+    expect(page.locator("#live table").first).to_contain_text("6,000")
+    assert page.evaluate("document.activeElement.id") == "do-stop"
+
+
+def test_a_live_page_rests_while_a_dialog_is_open_or_it_is_switched_off(
+    enter: Callable, shown: JobExecution
+):
+    page = enter("leo", "Lead")
+    page.goto(shown.get_absolute_url())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "since=" in request.url else 0)
+    page.wait_for_timeout(2500)
+    assert asked
+    page.get_by_label("Refresh").select_option("off")
+    page.wait_for_timeout(300)
+    asked.clear()
+    page.wait_for_timeout(2500)
+    assert asked == []
+    page.get_by_role("link", name="Refresh").click()
+    page.wait_for_timeout(500)
+    assert len(asked) == 1
+
+
+def test_the_theme_is_switched_and_kept(enter: Callable):
+    page = enter("leo", "Lead", color_scheme="light")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.goto("/executions/")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
+
+
+@pytest.mark.skipif(
+    "MILLRACE_SCREENSHOTS" not in os.environ, reason="MILLRACE_SCREENSHOTS names no folder"
+)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_for_the_documentation(enter: Callable, shown: JobExecution, theme: str):
+    folder = Path(os.environ["MILLRACE_SCREENSHOTS"])
+    page = enter("leo", "Lead", color_scheme=theme, viewport={"width": 1440, "height": 900})
+    for name in ("dashboard", "tracker", "execution", "profile"):
+        page.goto(addresses(shown)[name])
+        page.wait_for_timeout(300)
+        page.screenshot(path=folder / f"{name}-{theme}.png", full_page=name != "tracker")
