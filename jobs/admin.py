@@ -154,6 +154,12 @@ class ProfileForm(forms.ModelForm):
             raise forms.ValidationError('Parameters are a JSON object, as {"name": "value"}.')
         return parameters
 
+    def clean_locked(self) -> list[str]:
+        locked = self.cleaned_data["locked"] or []
+        if not isinstance(locked, list):
+            raise forms.ValidationError('Locked parameters are a JSON list, as ["name"].')
+        return locked
+
     def clean(self) -> None:
         super().clean()
         job, parameters = self.cleaned_data.get("job"), self.cleaned_data.get("parameters")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -135,7 +134,7 @@ def preview(user: Any, execution: JobExecution) -> dict[str, Any]:
         "status": execution.status,
         "leads_to": move(Event.STOP, execution.status),
         "levels": [_level(user, execution, level, answer) for level in StopLevel],
-        "grace_seconds": _grace(execution),
+        "grace_seconds": control.usual_grace(execution),
         "processed": processed,
         "total": sum(totals) if totals and None not in totals else None,
         "resumable": began and any(step.cursor for step in steps),
@@ -152,13 +151,6 @@ def _level(
     if not said and level != StopLevel.GRACEFUL:
         said = may(user, "abort", execution).reason
     return {"level": level, "label": level.label, "allowed": not said, "reason": said}
-
-
-def _grace(execution: JobExecution) -> float:
-    profile = execution.profile
-    if profile and profile.stop_grace_seconds is not None:
-        return profile.stop_grace_seconds
-    return settings.JOBS_STOP_GRACE_SECONDS
 
 
 class PauseView(ApiView):

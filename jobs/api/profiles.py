@@ -24,7 +24,7 @@ from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
 from jobs.api.problems import PreconditionFailed
-from jobs.definition import REGISTRY, TYPES, find
+from jobs.definition import REGISTRY, TYPES
 from jobs.models import JobExecution, JobProfile, ProfileGrant
 from jobs.models.profile import CODE
 from jobs.permissions import may, require, visible_profiles
@@ -338,7 +338,6 @@ def _save(profile: JobProfile, body: dict[str, Any]) -> None:
         setattr(profile, name, value)
     try:
         control.check_profile(profile)
-        _refuse_unknown_locks(profile)
         with transaction.atomic():
             profile.save()
             if grants is not None:
@@ -347,15 +346,6 @@ def _save(profile: JobProfile, body: dict[str, Any]) -> None:
         raise serializers.ValidationError(error.message_dict) from error
     except IntegrityError as error:
         raise serializers.ValidationError({"code": [_taken(profile.code)]}) from error
-
-
-def _refuse_unknown_locks(profile: JobProfile) -> None:
-    names = list(find(profile.job).Parameters.base_fields)
-    unknown = [name for name in profile.locked if name not in names]
-    if unknown:
-        there = ", ".join(names) or "none"
-        said = f"There is no parameter {unknown[0]!r} to lock; there are: {there}."
-        raise serializers.ValidationError({"locked": [said]})
 
 
 def _write_grants(profile: JobProfile, grants: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from jobs.control.answers import Receipt, actions, receipt
 from jobs.control.launching import launch, upload
 from jobs.control.profiles import check_profile, delete_profile
 from jobs.control.refusals import AlreadyFinished, IdempotencyMismatch, ProfileDisabled, Refused
-from jobs.control.requests import abort, activate, delete, pause, resume, stop
+from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
 from jobs.permissions import Denied
@@ -37,4 +37,5 @@ __all__ = [
     "resume",
     "stop",
     "upload",
+    "usual_grace",
 ]

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from jobs import parameters as form_parameters
 from jobs.control.refusals import Refused
-from jobs.definition import InvalidParameters, find
+from jobs.definition import InvalidParameters, JobClass, find
 from jobs.models import JobProfile
 from jobs.permissions import require
 from jobs.states import OPEN
@@ -34,9 +34,10 @@ def delete_profile(profile: JobProfile, *, by: User | None = None) -> None:
 
 
 def check_profile(profile: JobProfile) -> None:
-    """Raise ValidationError unless the profile's job exists and its parameters pass."""
+    """Raise ValidationError unless its job exists, its parameters pass and its locks are theirs."""
     try:
-        errors = form_parameters.check_saved(find(profile.job), profile.parameters)
+        job = find(profile.job)
+        errors = form_parameters.check_saved(job, profile.parameters)
     except InvalidParameters as error:
         errors = error.errors
     except LookupError as error:
@@ -44,3 +45,13 @@ def check_profile(profile: JobProfile) -> None:
     if errors:
         said = [f"{name}: {' '.join(messages)}" for name, messages in errors.items()]
         raise ValidationError({"parameters": said})
+    _check_locks(job, profile.locked)
+
+
+def _check_locks(job: JobClass, locked: list[str]) -> None:
+    names = list(job.Parameters.base_fields)
+    for name in locked:
+        if name not in names:
+            there = ", ".join(names) or "none"
+            said = f"There is no parameter {name!r} to lock; there are: {there}."
+            raise ValidationError({"locked": said})

@@ -58,7 +58,7 @@ def stop(
     Raises AlreadyFinished when it ended otherwise than by a stop.
     """
     level = StopLevel(level)
-    usual = _usual_grace(execution)
+    usual = usual_grace(execution)
     grace = usual if grace_seconds is None else max(0.0, float(grace_seconds))
     require(by, "stop", execution)
     if level != StopLevel.GRACEFUL or grace < usual:
@@ -83,7 +83,8 @@ def abort(execution: JobExecution, *, by: User | None = None, reason: str = "") 
     return stop(execution, by=by, level=StopLevel.KILL, reason=reason)
 
 
-def _usual_grace(execution: JobExecution) -> float:
+def usual_grace(execution: JobExecution) -> float:
+    """How many seconds a graceful stop may take before force is used."""
     profile = execution.profile
     if profile and profile.stop_grace_seconds is not None:
         return profile.stop_grace_seconds

@@ -92,6 +92,8 @@ def test_a_profile_is_made_with_grants(staff):
         ({"parameters": '{"nothing": 1}'}, "There is no parameter"),
         ({"parameters": "[1]"}, "Parameters are a JSON object"),
         ({"parameters": "{"}, "valid JSON"),
+        ({"locked": '["nothing"]'}, "There is no parameter"),
+        ({"locked": '{"limit": 1}'}, "Locked parameters are a JSON list"),
         ({"job": "nothing.here"}, "Select a valid choice"),
         ({"job": "things.run_program"}, "manage command jobs"),
         ({"code": "Not A Code"}, "lower-case letters"),
