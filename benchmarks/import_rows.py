@@ -94,10 +94,13 @@ def _report(
     report.notes.append(
         target("Peak memory of the job process in MB", peak / 1e6, TARGET_BYTES / 1e6, at_most=True)
     )
+    used = median(run.cpu_seconds for run in runs["new"]) / rows * 1e6
+    report.notes.append(f"CPU time of the job process: {used:.1f} µs for a new row.")
     report.data = {
         "rows": rows,
         "millrace": {mode: [run.seconds for run in runs[mode]] for mode in MODES},
         "millrace_seen": {mode: [run.seen_seconds for run in runs[mode]] for mode in MODES},
+        "job_cpu_seconds": {mode: [run.cpu_seconds for run in runs[mode]] for mode in MODES},
         "copy_and_merge": sides["plain"].seconds,
         "copy_and_merge_of_prepared_json": sides["prepared"].seconds,
         "peak_bytes": {mode: [run.peak_bytes for run in runs[mode]] for mode in MODES},

@@ -1,5 +1,6 @@
 """The other side: the whole platform, from the upload to the last commit."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +25,15 @@ class Run:
     """What one import took.
 
     `seconds` are those of the execution, from the claim to its end; `seen_seconds` those of whoever
-    launched it, until they see the end. `peak_bytes` is the largest memory of the job process.
+    launched it, until they see the end. `peak_bytes` is the largest memory of the job process and
+    `cpu_seconds` the time of a core that it used: both 0 on systems without /proc.
     """
 
     execution: JobExecution
     seconds: float
     seen_seconds: float
     peak_bytes: int
+    cpu_seconds: float
 
 
 def launch(path: Path) -> JobExecution:
@@ -43,11 +46,12 @@ def launch(path: Path) -> JobExecution:
 def run(path: Path) -> Run:
     """Import the file, all of it."""
     execution = launch(path)
-    began, peak = time.monotonic(), 0
+    began, peak, cpu = time.monotonic(), 0, 0.0
 
     def has_ended() -> bool:
-        nonlocal peak
-        peak = max(peak, peak_of(execution.pid))
+        nonlocal peak, cpu
+        now_peak, now_cpu = usage_of(execution.pid)
+        peak, cpu = max(peak, now_peak), max(cpu, now_cpu)
         return execution.status in FINISHED
 
     wait(execution, has_ended)
@@ -58,7 +62,7 @@ def run(path: Path) -> Run:
             f"{execution.error}"
         )
     took = (execution.finished_at - execution.started_at).total_seconds()
-    return Run(execution, took, seen, peak)
+    return Run(execution, took, seen, peak, cpu)
 
 
 def wait(execution: JobExecution, fact: Callable[[], bool], seconds: float = 900) -> None:
@@ -74,11 +78,13 @@ def wait(execution: JobExecution, fact: Callable[[], bool], seconds: float = 900
         time.sleep(LOOK_SECONDS)
 
 
-def peak_of(pid: int | None) -> int:
-    """The largest resident memory that the process has had, in bytes; 0 when it is gone."""
+def usage_of(pid: int | None) -> tuple[int, float]:
+    """The most memory that the process has had, in bytes, and its CPU seconds; 0 if it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        status = Path(f"/proc/{pid}/status").read_text()
+        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     except OSError:
-        return 0
+        return 0, 0.0
+    lines = status.splitlines()
     kilobytes = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), "0")
-    return int(kilobytes) * 1024
+    return int(kilobytes) * 1024, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
