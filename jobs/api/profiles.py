@@ -11,172 +11,31 @@ from django.core.exceptions import ValidationError as InvalidProfile
 from django.db import IntegrityError, transaction
 from django.http import Http404
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, matches, tagged
-from jobs.api.execution_serializers import ActionSerializer
+from jobs.api.base import ApiView, caller, checked, etag_of, matches, tagged
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
 from jobs.api.problems import PreconditionFailed
-from jobs.definition import REGISTRY, TYPES
+from jobs.api.profile_serializers import (
+    NeedsSerializer,
+    NewProfileSerializer,
+    ProfileChangeSerializer,
+    ProfileSerializer,
+    ProfileSummarySerializer,
+    taken,
+)
+from jobs.definition import REGISTRY
 from jobs.models import JobExecution, JobProfile, ProfileGrant
-from jobs.models.profile import CODE
 from jobs.permissions import may, require, visible_profiles
 from jobs.states import Status
 
-SMALL_INTEGER = 32_767
-LONGEST_SECONDS = 2_147_483_647
 USUAL_OF = 20  # so many of the last completed executions say what is usual
-
-
-class GrantSerializer(StrictSerializer):
-    group = serializers.CharField(max_length=150, help_text="Name of the group")
-    view = serializers.BooleanField(default=True)
-    launch = serializers.BooleanField(default=False)
-    edit = serializers.BooleanField(default=False)
-
-
-class ShownGrantSerializer(serializers.Serializer):
-    group = serializers.CharField(source="group.name")
-    view = serializers.BooleanField()
-    launch = serializers.BooleanField()
-    edit = serializers.BooleanField()
-
-
-class ProfileChangeSerializer(StrictSerializer):
-    """What can be changed of a profile."""
-
-    label = serializers.CharField(max_length=200)  # type: ignore[assignment] # shadows Field.label
-    description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-    parameters = serializers.DictField(required=False)
-    locked = serializers.ListField(
-        child=serializers.CharField(),
-        required=False,
-        help_text="Parameters that a launch cannot change",
-    )
-    queue = serializers.RegexField(
-        r"^[\w.-]*$", required=False, allow_blank=True, max_length=50, help_text="Empty: the job's"
-    )
-    priority = serializers.IntegerField(
-        required=False, min_value=-SMALL_INTEGER, max_value=SMALL_INTEGER
-    )
-    timeout_seconds = serializers.IntegerField(
-        required=False, allow_null=True, min_value=1, max_value=LONGEST_SECONDS
-    )
-    stop_grace_seconds = serializers.IntegerField(
-        required=False, allow_null=True, min_value=0, max_value=LONGEST_SECONDS
-    )
-    enabled = serializers.BooleanField(required=False)
-    sensitive = serializers.BooleanField(
-        required=False, help_text="Log, warnings and files only for owners and granted groups"
-    )
-    grants = GrantSerializer(many=True, required=False, help_text="Empty: open to every role")
-
-
-class NewProfileSerializer(ProfileChangeSerializer):
-    code = serializers.CharField(max_length=100, validators=[CODE])
-    job = serializers.CharField(max_length=100)
-
-    def validate_code(self, code: str) -> str:
-        if JobProfile.objects.filter(code=code).exists():
-            raise serializers.ValidationError(_taken(code), code="unique")
-        return code
-
-    def validate_job(self, name: str) -> str:
-        if name not in REGISTRY:
-            there = ", ".join(sorted(REGISTRY))
-            raise serializers.ValidationError(f"There is no job {name!r}; there are: {there}.")
-        return name
-
-
-class ProfileSummarySerializer(serializers.Serializer):
-    """One row of a list."""
-
-    code = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
-    type = serializers.ChoiceField(TYPES)
-    job = serializers.CharField()
-    enabled = serializers.BooleanField()
-    version = serializers.IntegerField()
-    actions = serializers.SerializerMethodField()
-    links = serializers.SerializerMethodField()
-
-    ACTIONS: tuple[str, ...] = ("launch",)
-
-    @extend_schema_field(
-        {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Action"}}
-    )
-    def get_actions(self, profile: JobProfile) -> dict[str, Any]:
-        user = self.context["request"].user
-        answers = {action: may(user, action, profile) for action in self.ACTIONS}
-        return {
-            action: ActionSerializer({"allowed": bool(found), "reason": found.reason}).data
-            for action, found in answers.items()
-        }
-
-    @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
-    def get_links(self, profile: JobProfile) -> dict[str, str]:
-        absolute = self.context["request"].build_absolute_uri
-        routes = {"self": "profile", "launch": "profile-launch", "needs": "profile-needs"}
-        links = {
-            word: absolute(reverse(f"api:{route}", args=[profile.code]))
-            for word, route in routes.items()
-        }
-        executions = f"{reverse('api:executions')}?profile={profile.code}"
-        page = absolute(profile.get_absolute_url())
-        return links | {"executions": absolute(executions), "page": page}
-
-
-class ProfileSerializer(ProfileSummarySerializer):
-    """Everything about one profile."""
-
-    description = serializers.CharField()
-    parameters = serializers.DictField()
-    locked = serializers.ListField(child=serializers.CharField())
-    queue = serializers.CharField()
-    priority = serializers.IntegerField()
-    timeout_seconds = serializers.IntegerField(allow_null=True)
-    stop_grace_seconds = serializers.IntegerField(allow_null=True)
-    sensitive = serializers.BooleanField()
-    grants = serializers.SerializerMethodField()
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-
-    ACTIONS = ("launch", "edit", "delete")
-
-    @extend_schema_field(ShownGrantSerializer(many=True))
-    def get_grants(self, profile: JobProfile) -> Any:
-        grants = profile.grants.select_related("group").order_by("group__name")
-        return ShownGrantSerializer(grants, many=True).data
-
-
-class UsualSerializer(serializers.Serializer):
-    """The medians of its last completed executions."""
-
-    executions = serializers.IntegerField(help_text="How many say so")
-    running_seconds = serializers.FloatField()
-    waiting_seconds = serializers.FloatField()
-    items = serializers.IntegerField()
-
-
-class NeedsSerializer(serializers.Serializer):
-    """What a launch needs, and whether this person may make it."""
-
-    allowed = serializers.BooleanField()
-    reason = serializers.CharField()
-    enabled = serializers.BooleanField()
-    parameters = serializers.DictField(help_text="The saved ones")
-    locked = serializers.ListField(child=serializers.CharField())
-    schema = serializers.DictField(help_text="JSON Schema 2020-12 of `parameters`")
-    queue = serializers.CharField()
-    queued = serializers.IntegerField(help_text="Executions that wait in the queue now")
-    usual = UsualSerializer(allow_null=True)
 
 
 def find_profile(user: User, code: str) -> JobProfile:
@@ -345,7 +204,7 @@ def _save(profile: JobProfile, body: dict[str, Any]) -> None:
     except InvalidProfile as error:
         raise serializers.ValidationError(error.message_dict) from error
     except IntegrityError as error:
-        raise serializers.ValidationError({"code": [_taken(profile.code)]}) from error
+        raise serializers.ValidationError({"code": [taken(profile.code)]}) from error
 
 
 def _write_grants(profile: JobProfile, grants: list[dict[str, Any]]) -> None:
@@ -359,7 +218,3 @@ def _write_grants(profile: JobProfile, grants: list[dict[str, Any]]) -> None:
         ProfileGrant(profile=profile, **grant | {"group": groups[grant["group"]]})
         for grant in grants
     )
-
-
-def _taken(code: str) -> str:
-    return f"There is a profile {code!r} already."
