@@ -26,7 +26,7 @@ from jobs.models import (
 from jobs.states import FINISHED, HELD, Status
 
 FUTURE = timezone.timedelta(days=1)
-QUEUE = "shown"  # no worker takes from it
+QUEUE = "night"  # no worker takes from it
 
 
 def show(user: User, code: str, status: Status, minutes: float, **fields: object) -> JobExecution:
@@ -41,7 +41,7 @@ def show(user: User, code: str, status: Status, minutes: float, **fields: object
     if status in HELD | FINISHED | {Status.PAUSED}:
         values |= {"started_at": begun, "attempt": 1}
     if status in FINISHED:
-        values |= {"finished_at": begun + timezone.timedelta(seconds=40 + 13 * minutes)}
+        values |= {"finished_at": begun + timezone.timedelta(seconds=4 + minutes / 3)}
     found = JobExecution.objects.create(
         user=user, profile=profile, status=status, **(values | fields)
     )
@@ -55,11 +55,10 @@ def show(user: User, code: str, status: Status, minutes: float, **fields: object
 
 
 def step(execution: JobExecution, order: int, label: str, status: str, **fields: object) -> None:
-    StepExecution.objects.create(
-        execution=execution, order=order, name=f"step{order}", label=label, status=status,
-        started_at=execution.started_at if status != "pending" else None,
-        finished_at=execution.finished_at, **fields,
-    )  # fmt: skip
+    begun = execution.started_at if status != "pending" else None
+    values = {"label": label, "status": status, "started_at": begun}
+    values |= {"finished_at": execution.finished_at, **fields}
+    StepExecution.objects.create(execution=execution, order=order, name=f"step{order}", **values)
 
 
 @pytest.fixture
@@ -76,13 +75,14 @@ def shown(person: Callable[[str, str], User]) -> Iterator[JobExecution]:
         (44, "import_attribute_options", Status.STOPPED, 412),
     ):
         old = show(julia, code, status, minutes)
-        ended = "completed" if status == Status.COMPLETED else "stopped"
+        ended = status if status in {Status.COMPLETED, Status.FAILED} else Status.STOPPED
         step(old, 0, old.name, ended, total=int(done * 1.6), created=done)
     JobExecution.objects.filter(queue=QUEUE, status=Status.FAILED).update(
         error="The file has no column “sku”. It has: code, name, price-EUR."
     )
     running = show(julia, "import_products", Status.RUNNING, 1.4, warnings_count=12)
-    step(running, 0, "Check the file", "completed", done=1)
+    checked = running.started_at + timezone.timedelta(seconds=2)
+    step(running, 0, "Check the file", "completed", done=1, finished_at=checked)
     step(running, 1, "Import products", "running", total=12_400, created=3661, updated=1046,
          unchanged=524, failed=12, warnings_count=12)  # fmt: skip
     step(running, 2, "Count again", "pending")
@@ -260,7 +260,7 @@ def test_the_theme_is_switched_and_kept(enter: Callable):
 def test_pictures_for_the_documentation(enter: Callable, shown: JobExecution, theme: str):
     folder = Path(os.environ["MILLRACE_SCREENSHOTS"])
     page = enter("leo", "Lead", color_scheme=theme, viewport={"width": 1440, "height": 900})
-    for name in ("dashboard", "tracker", "execution", "profile"):
+    for name in ("dashboard", "tracker", "execution"):
         page.goto(addresses(shown)[name])
         page.wait_for_timeout(300)
         page.screenshot(path=folder / f"{name}-{theme}.png", full_page=name != "tracker")

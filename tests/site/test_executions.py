@@ -197,3 +197,14 @@ def test_progress_is_told_in_words(bobs, bob, execution):
     page = bobs.get(LIST).content.decode()
     assert "50 %, about 1 min left" in page
     assert "1,000 items" in page
+
+
+def test_a_row_that_failed_says_why(bobs, bob, execution):
+    execution(bob, Status.FAILED, error="The file has no column “sku”.", done=0)
+    assert "The file has no column “sku”." in bobs.get(LIST).content.decode()
+
+
+def test_a_row_that_was_stopped_says_how_far_it_came(bobs, bob, execution):
+    stopped = execution(bob, Status.STOPPED)
+    stopped.steps.update(status="stopped")
+    assert "41 %, 412 items" in bobs.get(LIST).content.decode()

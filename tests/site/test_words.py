@@ -52,3 +52,8 @@ def test_a_speed(count, seconds, text):
 )
 def test_what_a_job_writes_becomes_plain_text(written, text):
     assert sanitized(written) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4 s"), (9.9, "9.9 s"), (12.3, "12 s")])
+def test_a_short_duration_that_is_over_is_told_to_the_tenth(seconds, text):
+    assert words.duration(seconds, is_over=True) == text

@@ -48,7 +48,7 @@ OFFERED = {
     Status.PAUSED: ("resume", "stop"),
     Status.STOPPING: ("abort",),
 }
-TRIGGERS = {"web": "A page", "api": "REST", "cli": "Command line", "schedule": "A schedule"}
+TRIGGERS = {"web": "A page", "api": "REST", "command": "Command line"}
 
 
 def token(status: str, version: int) -> str:
@@ -201,7 +201,7 @@ class ExecutionPage:
         execution = self.execution
         facts = [
             ("Started by", execution.user.get_username() if execution.user else "the platform"),
-            ("Trigger", TRIGGERS.get(execution.trigger, execution.trigger)),
+            ("Trigger", TRIGGERS.get(execution.trigger, execution.trigger.capitalize())),
             ("Attempt", str(execution.attempt or "")),
             ("Node", f"{execution.node}:{execution.pid}" if execution.pid else execution.node),
             ("Queue", execution.queue),
@@ -217,4 +217,4 @@ class ExecutionPage:
 
     @property
     def duration(self) -> str:
-        return words.duration(self.execution.running_time)
+        return words.duration(self.execution.running_time, is_over=self.execution.is_finished)

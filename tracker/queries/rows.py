@@ -127,13 +127,17 @@ def time_left(execution: JobExecution) -> str:
 
 
 def progress(execution: JobExecution) -> str:
-    """How far it is, in words: `42 %, about 2 min left`, `1,200 items`."""
+    """How far it is, in words: `42 %, about 2 min left`; `1,200 items`; `62 %, 412 items`."""
     if execution.status == Status.COMPLETED:
         return words.items(sum(step.processed for step in execution.steps.all()))
     if execution.started_at is None:
         return ""
-    percent, left = execution.percent, time_left(execution)
-    return ", ".join(filter(None, (f"{percent} %" if percent else "", left)))
+    percent = f"{execution.percent} %" if execution.percent else ""
+    if execution.is_finished:
+        more = words.items(sum(step.processed for step in execution.steps.all()))
+    else:
+        more = time_left(execution)
+    return ", ".join(filter(None, (percent, more)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Row:
     segments: list[Segment]
     percent: int | None
     progress: str
-    waiting: str
+    note: str
     seconds: float | None
     duration: str
     ticks: bool
@@ -177,9 +181,9 @@ def _row(user: User, execution: JobExecution, why_it_waits: str) -> Row:
         segments=segments(execution),
         percent=execution.percent,
         progress=progress(execution),
-        waiting=why_it_waits,
+        note=why_it_waits or execution.error or progress(execution),
         seconds=spent.total_seconds() if spent else None,
-        duration=words.duration(spent),
+        duration=words.duration(spent, is_over=execution.is_finished),
         ticks=execution.status in HELD,
         stalled=execution.is_stalled,
         can_stop=stop["allowed"],

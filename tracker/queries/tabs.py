@@ -68,7 +68,7 @@ class Summary:
             segment=segment_of(step),
             cells=[getattr(step, name) for name in self.counters],
             seconds=seconds,
-            duration=words.duration(seconds),
+            duration=words.duration(seconds, is_over=step.status != StepStatus.RUNNING),
             is_running=step.status == StepStatus.RUNNING,
             speed=words.speed(step.processed, seconds),
         )
@@ -164,7 +164,10 @@ def turns(execution: JobExecution) -> list[Turn]:
     return [
         Turn(
             attempt,
-            words.duration((attempt.ended_at or timezone.now()) - attempt.started_at),
+            words.duration(
+                (attempt.ended_at or timezone.now()) - attempt.started_at,
+                is_over=attempt.ended_at is not None,
+            ),
             HAPPENED.get(attempt.ended_by, "") if attempt.ended_at else "Working",
         )
         for attempt in execution.attempts.all()

@@ -7,11 +7,17 @@ import datetime as dt
 from django.utils import timezone
 
 
-def duration(span: dt.timedelta | float | None) -> str:
-    """`8 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`; nothing for None."""
+def duration(span: dt.timedelta | float | None, *, is_over: bool = False) -> str:
+    """`8 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`; nothing for None.
+
+    What is over and was short is told to the tenth: `0.4 s`.
+    """
     if span is None:
         return ""
-    seconds = int(span.total_seconds() if isinstance(span, dt.timedelta) else span)
+    exact = span.total_seconds() if isinstance(span, dt.timedelta) else span
+    if is_over and 0 <= exact < 9.95:
+        return f"{exact:.1f} s"
+    seconds = int(exact)
     if seconds < 60:
         return f"{max(seconds, 0)} s"
     if seconds < 3600:
