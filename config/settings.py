@@ -112,7 +112,6 @@ JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
 JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
 JOBS_DRAIN_SECONDS = variables.number("JOBS_DRAIN_SECONDS", 8.0)
 JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
-JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
 JOBS_WEB_THREADS = variables.number("MILLRACE_WEB_THREADS", 8)  # of one web process
 JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 

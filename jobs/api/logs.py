@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from uuid import UUID
 
-from django.db.models import Max
-from django.db.models.functions import Length
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -17,11 +15,10 @@ from jobs.api.base import ApiView, caller, number
 from jobs.api.executions import find
 from jobs.api.openapi import described, query
 from jobs.api.problems import BadQuery
-from jobs.models import ConsoleText, JobExecution
+from jobs.console import MOST_BYTES, TAIL_BYTES, Console
+from jobs.models import ConsoleText
 from jobs.permissions import require
 
-USUAL_BYTES = 64 * 1024
-MOST_BYTES = 1024 * 1024
 FEWEST_BYTES = 4  # the longest character of UTF-8
 FARTHEST = 2**62
 
@@ -40,14 +37,6 @@ class LogSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    offset: int
-    next_offset: int
-    size: int
-    text: str
-
-
 class LogView(ApiView):
     """The console of an execution, or its debug log."""
 
@@ -59,7 +48,7 @@ class LogView(ApiView):
         {200: LogSerializer},
         parameters=[
             query("offset", "First byte; negative: from the end", OpenApiTypes.INT, default=0),
-            query("limit", "Bytes, at most 1 MiB", OpenApiTypes.INT, default=USUAL_BYTES),
+            query("limit", "Bytes, at most 1 MiB", OpenApiTypes.INT, default=TAIL_BYTES),
             query("stream", "Which log", enum=ConsoleText.Stream.values, default="console"),
             query("level", "Only debug entries of this level or above", enum=LEVELS),
         ],
@@ -69,17 +58,14 @@ class LogView(ApiView):
         stream = _one_of(request, "stream", ConsoleText.Stream.values, "console")
         level = _one_of(request, "level", list(LEVELS), "debug")
         offset = number(request, "offset", 0, -FARTHEST, FARTHEST)
-        limit = number(request, "limit", USUAL_BYTES, FEWEST_BYTES, MOST_BYTES)
+        limit = number(request, "limit", TAIL_BYTES, FEWEST_BYTES, MOST_BYTES)
         execution = find(caller(request), execution_id)
         action = "view_debug_log" if stream == ConsoleText.Stream.DEBUG else "view_contents"
         require(caller(request), action, execution)
-        found = read(execution, stream, offset, limit)
-        text = found.text
+        piece = Console(execution, stream).read(offset, limit)
         if stream == ConsoleText.Stream.DEBUG and level != "debug":
-            text = at_least(level, text)
-        complete = not execution.is_live and found.next_offset >= found.size
-        body = {name: getattr(found, name) for name in ("offset", "next_offset", "size")}
-        return Response(body | {"complete": complete, "text": text})
+            piece = replace(piece, text=at_least(level, piece.text))
+        return Response(asdict(piece))
 
 
 def _one_of(request: Request, name: str, words: list[str], default: str) -> str:
@@ -87,42 +73,6 @@ def _one_of(request: Request, name: str, words: list[str], default: str) -> str:
     if given not in words:
         raise BadQuery({name: [f"{name!r} is {given!r}; it is one of {', '.join(words)}."]})
     return given
-
-
-def read(execution: JobExecution, stream: str, offset: int, limit: int) -> Stretch:
-    """At most `limit` bytes from `offset` on, without a character that is cut in two."""
-    rows = execution.console.filter(stream=stream)
-    last = rows.order_by("-offset").annotate(length=Length("text")).values("offset", "length")
-    end = last.first()
-    size = end["offset"] + end["length"] if end else 0
-    offset = min(max(0, size + offset) if offset < 0 else offset, size)
-    first = rows.filter(offset__lte=offset).aggregate(at=Max("offset"))["at"] or 0
-    pieces = rows.filter(offset__gte=first, offset__lt=offset + limit).order_by("offset")
-    data = b"".join(bytes(piece) for piece in pieces.values_list("text", flat=True))
-    data = data[offset - first : offset - first + limit]
-    begin, stop = _whole_characters(data, at_end=not execution.is_live and offset + limit >= size)
-    text = data[begin:stop].decode(errors="replace")
-    return Stretch(offset + begin, offset + stop, size, text)
-
-
-def _whole_characters(data: bytes, *, at_end: bool) -> tuple[int, int]:
-    """The part of `data` from the first beginning of a character to the end of the last one."""
-    begin, stop = 0, len(data)
-    while begin < min(3, stop) and data[begin] & 0b1100_0000 == 0b1000_0000:
-        begin += 1
-    for back in range(1, min(4, stop - begin + 1)):
-        byte = data[stop - back]
-        if byte & 0b1100_0000 != 0b1000_0000:  # the last character begins here
-            length = _length_of(byte)
-            return (begin, stop) if at_end or length <= back else (begin, stop - back)
-    return begin, stop
-
-
-def _length_of(first: int) -> int:
-    """How many bytes a character has, by its first."""
-    if first < 0b1100_0000:
-        return 1
-    return 2 if first < 0b1110_0000 else 3 if first < 0b1111_0000 else 4
 
 
 def at_least(level: str, text: str) -> str:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import time
 from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import DatabaseError
 
+from jobs.console import sanitize
 from jobs.models import ConsoleText, JobExecution
 
 PIECE_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.5
 LINE_BYTES = 8 * 1024
-
-# Escape sequences of terminals, and control characters other than tab and line feed.
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
-_LONG_LINE = re.compile(rf"([^\n]{{{LINE_BYTES}}})[^\n]+")
-
-
-def sanitize(text: str) -> str:
-    """Text that is safe to show: no terminal escapes, no control characters, no endless line."""
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _LONG_LINE.sub(r"\1…", _CONTROL.sub("", text))
 
 
 @dataclass

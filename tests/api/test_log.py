@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from jobs.api.logs import at_least, read
+from jobs.api.logs import at_least
+from jobs.console import Console
 from jobs.models import ConsoleText, JobExecution
 from jobs.states import Event, Status
 from tests.api.support import Api
@@ -95,7 +96,7 @@ def test_pieces_read_one_after_another_are_the_whole(bob, execution, text, piece
     write(made, text.encode(), piece)
     found, offset = "", 0
     while offset < len(text.encode()):
-        stretch = read(made, "console", offset, limit)
+        stretch = Console(made, "console").read(offset, limit)
         assert stretch.offset == offset
         assert stretch.next_offset > offset
         found, offset = found + stretch.text, stretch.next_offset
@@ -109,7 +110,7 @@ def test_pieces_read_one_after_another_are_the_whole(bob, execution, text, piece
 def test_no_offset_cuts_a_character(bob, execution, text, offset):
     made = execution(bob, Status.RUNNING)
     write(made, text.encode(), 5)
-    stretch = read(made, "console", offset, 8)
+    stretch = Console(made, "console").read(offset, 8)
     assert "\ufffd" not in stretch.text
     assert text.encode()[stretch.offset : stretch.next_offset].decode() == stretch.text
 

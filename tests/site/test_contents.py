@@ -1,11 +1,13 @@
 """What an execution holds: its files and its log."""
 
+import os
 import uuid
 
 import pytest
 from django.core.files.base import ContentFile
 
 from jobs import control
+from jobs.engine.console import Stream
 from jobs.models import ConsoleText, ExecutionFile, JobExecution
 from jobs.states import Status
 from tests.site.support import body
@@ -117,9 +119,20 @@ def test_a_character_that_is_cut_in_two_waits_for_its_end(bobs, bob, execution):
     assert read(bobs, running, piece["next_offset"]).json()["text"] == "é"
 
 
+def say(execution, text):
+    """Have the engine take this from the pipe of a job."""
+    pipe, end = os.pipe()
+    os.write(end, text)
+    os.close(end)
+    stream = Stream.open(execution, "console", pipe)
+    stream.read()
+    stream.flush(now=True)
+    os.close(pipe)
+
+
 def test_the_log_holds_nothing_but_text(bobs, bob, execution):
     done = execution(bob, Status.COMPLETED)
-    write(done, b"\x1b[31mred\x1b[0m \x1b]0;title\x07<script>alert(1)</script>\x00\r\n50 %\r60 %\n")
+    say(done, b"\x1b[31mred\x1b[0m \x1b]0;title\x07<script>alert(1)</script>\x00\r\n50 %\r60 %\n")
     expected = "red <script>alert(1)</script>\n50 %\n60 %\n"
     assert read(bobs, done).json()["text"] == expected
     page = bobs.get(f"/executions/{done.pk}/?tab=log").content.decode()

@@ -2,8 +2,8 @@
 
 import pytest
 
+from jobs.console import sanitize
 from tracker.queries import words
-from tracker.queries.console import sanitized
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_speed(count, seconds, text):
     ],
 )
 def test_what_a_job_writes_becomes_plain_text(written, text):
-    assert sanitized(written) == text
+    assert sanitize(written) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4 s"), (9.9, "9.9 s"), (12.3, "12 s")])

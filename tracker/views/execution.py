@@ -1,5 +1,6 @@
 """One execution: its page with tabs, its files, its log."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.http import (
@@ -12,12 +13,12 @@ from django.http import (
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from jobs.console import Console
 from jobs.models import ConsoleText, JobExecution
 from jobs.permissions import require, visible_to
 from tracker import live
 from tracker.access import signed_in
 from tracker.queries import tabs
-from tracker.queries.console import Console
 from tracker.queries.execution import TABS, ExecutionPage, token
 from tracker.queries.warnings import Warnings
 from tracker.request import Request
@@ -97,7 +98,7 @@ def log(request: Request, pk: Any) -> HttpResponse:
     if not offset.isdecimal() or len(offset) > 18:
         raise Http404
     piece = Console(found, stream).read(int(offset))
-    return JsonResponse({name: getattr(piece, name) for name in piece.__slots__})
+    return JsonResponse(asdict(piece))
 
 
 @signed_in
@@ -105,7 +106,7 @@ def log(request: Request, pk: Any) -> HttpResponse:
 def log_file(request: Request, pk: Any) -> StreamingHttpResponse:
     """The whole log as a download."""
     found, stream = _stream(request, pk)
-    text = Console(found, stream).stream_text()
+    text = Console(found, stream).everything()
     response = StreamingHttpResponse(text, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{stream}-{found.pk}.txt"'
     return response
