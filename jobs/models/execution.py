@@ -34,6 +34,23 @@ from jobs.states import (
     outcome_of,
 )
 
+# What cannot be, in the passive: "it cannot be stopped".
+PARTICIPLES = {
+    Event.ACTIVATE: "activated",
+    Event.START: "started",
+    Event.PAUSE: "paused",
+    Event.RESUME: "resumed",
+    Event.STOP: "stopped",
+    Event.ABORT: "aborted",
+    Event.RELEASE: "released",
+    Event.JOIN: "made to wait for children",
+    Event.REJOIN: "queued again",
+    Event.COMPLETE: "completed",
+    Event.FAIL: "failed",
+    Event.TIME_OUT: "timed out",
+    Event.EXPIRE: "expired",
+    Event.LOSE: "given up",
+}
 TYPE_LABELS = [(name, name.replace("_", " ").capitalize()) for name in TYPES]
 
 
@@ -43,7 +60,10 @@ class NotAllowed(Exception):
     def __init__(self, execution: JobExecution, event: Event, status: str):
         self.event, self.status = event, Status(status)
         said = self.status.label.lower()
-        super().__init__(f"“{execution.name}” is {said}, so it cannot {event.replace('_', ' ')}.")
+        ending = " any more" if self.status in FINISHED else ""
+        super().__init__(
+            f"“{execution.name}” is {said}; it cannot be {PARTICIPLES[event]}{ending}."
+        )
 
 
 class JobExecution(models.Model):

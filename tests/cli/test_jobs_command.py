@@ -181,7 +181,7 @@ def test_what_cannot_be_is_said(execution, bob):
     found = run("pause", made.pk)
     assert (found.status, found.err) == (
         1,
-        "“Import things” is completed, so it cannot pause.\n",
+        "“Import things” is completed; it cannot be paused any more.\n",
     )
     assert run("stop", made.pk).status == 1
     assert "There is no execution" in run("stop", made.pk, "--user", "bob").err

@@ -52,7 +52,8 @@ def test_a_stop_is_kept_with_its_reason_and_leads_to_the_execution(bobs, bob, ex
     running = execution(bob, Status.RUNNING)
     answer = ask(bobs, running, reason="The wrong file")
     assert answer.redirect_chain == [(running.get_absolute_url(), 302)]
-    assert "Stopping: 412 of 1,000 items are done and stay." in flashes(answer)[0]
+    assert flashes(answer) == ["“Import things”: Stop asked for."]
+    assert "Stopping: 412 of 1,000 items are done and stay." in answer.content.decode()
     running.refresh_from_db()
     assert running.status == Status.STOPPING
     assert running.history.last().reason == "The wrong file"
@@ -83,7 +84,7 @@ def test_what_ended_before_is_said_kindly(bobs, bob, execution):
 
 def test_the_dialog_of_what_ended_says_so(bobs, bob, execution):
     page = bobs.get(f"/executions/{execution(bob, Status.COMPLETED).pk}/stop/").content.decode()
-    assert "is completed, so it cannot stop" in page
+    assert "is completed; it cannot be stopped any more." in page
     assert "Stop it" not in page
 
 
@@ -122,10 +123,17 @@ def test_requests_follow_the_table(bobs, bob, execution, action, before, after):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("action", ["pause", "resume", "activate"])
-def test_what_the_table_does_not_know_is_refused_in_words(bobs, bob, execution, action):
+@pytest.mark.parametrize(
+    ("action", "done"), [("pause", "paused"), ("resume", "resumed"), ("activate", "activated")]
+)
+def test_what_the_table_does_not_know_is_refused_in_words(bobs, bob, execution, action, done):
     answer = ask(bobs, execution(bob, Status.COMPLETED), action)
-    assert flashes(answer) == [f"“Import things” is completed, so it cannot {action}."]
+    assert flashes(answer) == [f"“Import things” is completed; it cannot be {done} any more."]
+
+
+def test_what_may_be_possible_later_is_not_refused_for_ever(bobs, bob, execution):
+    answer = ask(bobs, execution(bob, Status.RUNNING), "resume")
+    assert flashes(answer) == ["“Import things” is running; it cannot be resumed."]
 
 
 @pytest.mark.parametrize("action", ACTIONS)

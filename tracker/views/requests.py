@@ -41,7 +41,9 @@ def _stop(request: Request, found: JobExecution) -> str:
     reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
     stopped = control.stop(found, by=request.user, level=level, reason=reason)
     receipt = control.receipt(stopped)
-    return f"“{found.name}”: {receipt['text'] if receipt else stopped.get_status_display()}"
+    # What is still stopping has ended a moment later; its page then shows the receipt.
+    said = receipt["text"] if receipt and stopped.is_finished else "Stop asked for."
+    return f"“{found.name}”: {said}"
 
 
 @signed_in
