@@ -56,6 +56,7 @@ class ApiToken(AbstractAuthToken):
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API token"
         default_permissions = ()
 
     def __str__(self) -> str:

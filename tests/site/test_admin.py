@@ -60,6 +60,13 @@ def test_every_list_opens_for_those_who_may(root, profile, execution):  # noqa: 
         assert root.get(path).status_code == 200, path
 
 
+def test_it_is_called_by_the_name_of_the_site(root):
+    page = root.get("/admin/").content.decode()
+    assert "Millrace administration" in page
+    assert "API tokens" in page
+    assert "Django administration" not in page
+
+
 def test_people_without_the_rights_see_no_lists(staff):
     client = staff("User")
     assert client.get(WORKERS).status_code == 403
