@@ -136,10 +136,9 @@ def command_line(profile: JobProfile) -> str:
 
 
 def curl(profile: JobProfile, origin: str) -> str:
-    """How to launch the profile over REST."""
+    """How to launch the profile over REST, in short lines."""
     lines = [
-        f"curl {origin}/api/v1/profiles/{profile.code}/executions/",
-        '-H "Authorization: Bearer $MILLRACE_TOKEN"',
+        'curl -H "Authorization: Bearer $MILLRACE_TOKEN"',
         '-H "Idempotency-Key: $(uuidgen)"',
     ]
     names = _file_fields(profile)
@@ -148,6 +147,7 @@ def curl(profile: JobProfile, origin: str) -> str:
     else:
         body = json.dumps({"parameters": {}})
         lines += ['-H "Content-Type: application/json"', f"-d '{body}'"]
+    lines.append(f"{origin}/api/v1/profiles/{profile.code}/executions/")
     return " \\\n  ".join(lines)
 
 

@@ -7,13 +7,10 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from jobs import control
-from jobs.models import JobExecution
 from jobs.permissions import require, visible_profiles
 from tracker import live
 from tracker.access import signed_in
@@ -68,7 +65,7 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
         part = "#form" if request.htmx else ""
         status = 200 if request.htmx else 422
         return render(request, f"tracker/profile.html{part}", context, status=status)
-    _announce(request, launched)
+    messages.success(request, f"“{launched.name}” started.")
     return _to(request, launched.get_absolute_url())
 
 
@@ -84,15 +81,6 @@ def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
         "curl": queries.curl(page.profile, origin),
         "command_line": queries.command_line(page.profile),
     }
-
-
-def _announce(request: Request, launched: JobExecution) -> None:
-    links = format_html(
-        '<a href="{}">Follow</a> <a href="{}" data-dialog>Stop</a>',
-        launched.get_absolute_url(),
-        reverse("tracker:stop", args=[launched.pk]),
-    )
-    messages.success(request, format_html("“{}” started. {}", launched.name, links))
 
 
 def _to(request: Request, address: str) -> HttpResponse:
