@@ -95,6 +95,34 @@ def test_the_sentence_says_what_went_wrong(bobs, bob, execution):
     assert "The file has no column “sku”." in bobs.get(failed.get_absolute_url()).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("status", "done", "text"),
+    [
+        (Status.FAILED, 0, "Failed after 0.2 s"),
+        (Status.FAILED, 412, "41 %, 412 items in 0.2 s"),
+        (Status.COMPLETED, 0, "0 items in 0.2 s"),
+    ],
+)
+def test_it_says_how_far_it_came(bobs, bob, execution, status, done, text):
+    began = timezone.now()
+    ended = began + dt.timedelta(seconds=0.2)
+    found = execution(bob, status, done=done, started_at=began, finished_at=ended)
+    if status == Status.FAILED:
+        found.steps.update(status="failed")
+    page = bobs.get(found.get_absolute_url())
+    assert page.context["page"].standing == text
+    assert text in page.content.decode()
+
+
+def test_what_never_started_has_not_begun(bobs, bob, execution):
+    now = timezone.now()
+    for found in (
+        execution(bob),
+        execution(bob, Status.EXPIRED, started_at=None, finished_at=now),
+    ):
+        assert bobs.get(found.get_absolute_url()).context["page"].standing == "Not begun"
+
+
 def test_after_a_stop_it_shows_the_receipt(bobs, bob, execution):
     asked = timezone.now() - dt.timedelta(seconds=1)
     stopped = execution(bob, Status.STOPPED, stop_requested_at=asked)
@@ -162,6 +190,30 @@ def test_warnings_are_turned_page_by_page(bobs, bob, execution):
         rows += [warning.row for warning in page.rows]
         at = page.next
     assert rows == list(range(1, 121))
+
+
+def test_warnings_come_by_row_and_those_without_a_row_last(bobs, bob, execution):
+    done = execution(bob, Status.COMPLETED)
+    step = done.steps.get()
+    given = [None] * 60 + [3, 1, 2, 1]
+    StepWarning.objects.bulk_create(
+        StepWarning(execution=done, step=step, row=row, code="odd", message="Odd.") for row in given
+    )
+    JobExecution.objects.filter(pk=done.pk).update(warnings_count=len(given))
+    rows, at = [], "?tab=warnings"
+    while at:
+        page = bobs.get(f"/executions/{done.pk}/{at}").context["warnings"]
+        rows += [warning.row for warning in page.rows]
+        at = page.next
+    assert rows == [1, 1, 2, 3] + [None] * 60
+
+
+def test_a_place_that_is_none_shows_the_first_page(bobs, bob, execution):
+    done = execution(bob, Status.COMPLETED)
+    warn(done, 3)
+    for place in ("7", "x-1", "-", "1-" + "9" * 40):
+        page = bobs.get(address(done, "warnings") + f"&after={place}").context["warnings"]
+        assert len(page.rows) == 3
 
 
 def test_the_parameters_are_shown_as_it_was_launched(bobs, bob, profile):

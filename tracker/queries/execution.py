@@ -141,6 +141,18 @@ class ExecutionPage:
     def progress(self) -> str:
         return progress(self.execution)
 
+    @property
+    def standing(self) -> str:
+        """How far it has come and in what time; `Failed after 0.2 s` if nothing came of it."""
+        execution, spent = self.execution, self.duration
+        if execution.started_at is None:
+            return "Not begun"
+        if not execution.is_finished:
+            return self.progress or self.badge.word
+        if execution.status == Status.COMPLETED or any(s.processed for s in execution.steps.all()):
+            return f"{self.progress} in {spent}"
+        return f"{self.badge.word} after {spent}"
+
     @cached_property
     def sentence(self) -> str:
         """Why it is as it is: the wait, the error, the stop's receipt, or what came of it."""

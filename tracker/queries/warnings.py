@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.http import QueryDict
 
 from jobs.models import JobExecution, StepWarning
 
 PAGE_SIZE = 50
 GROUPED = 10_000  # so many are looked at to count reasons
+# The last warning of a page in an address: its row, if it has one, and its id.
+PLACE = re.compile(r"(?P<row>\d{0,18})-(?P<pk>\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,13 @@ class Reason:
 
 
 class Warnings:
-    """One page of them, as the address asks: `code`, `column`, `find` and `after` (an id)."""
+    """One page of them by row, as the address asks: `code`, `column`, `find`, `after` (a place)."""
 
     def __init__(self, execution: JobExecution, params: QueryDict):
         self.execution = execution
         self.code, self.column = params.get("code", ""), params.get("column", "")
         self.find = params.get("find", "").strip()
-        after = params.get("after", "")
-        self.after = int(after) if after.isdecimal() and len(after) < 19 else 0
+        self.after = PLACE.fullmatch(params.get("after", ""))
 
     @cached_property
     def reasons(self) -> list[Reason]:
@@ -62,7 +64,7 @@ class Warnings:
         return GROUPED
 
     def _filtered(self) -> QuerySet[StepWarning]:
-        found = self.execution.warnings.filter(pk__gt=self.after)
+        found = self.execution.warnings.filter(self._behind())
         if self.code:
             found = found.filter(code=self.code, column=self.column)
         if self.find:
@@ -71,9 +73,20 @@ class Warnings:
             found = found.filter(matches | Q(row=int(text)) if _is_row(text) else matches)
         return found
 
+    def _behind(self) -> Q:
+        """What comes after the last page; warnings without a row are the last of all."""
+        if self.after is None:
+            return Q()
+        pk = int(self.after["pk"])
+        if not self.after["row"]:
+            return Q(row=None, pk__gt=pk)
+        row = int(self.after["row"])
+        return Q(row__gt=row) | Q(row=row, pk__gt=pk) | Q(row=None)
+
     @cached_property
     def _page(self) -> list[StepWarning]:
-        return list(self._filtered().order_by("id")[: PAGE_SIZE + 1])
+        order = (F("row").asc(nulls_last=True), "pk")
+        return list(self._filtered().order_by(*order)[: PAGE_SIZE + 1])
 
     @property
     def rows(self) -> list[StepWarning]:
@@ -92,7 +105,10 @@ class Warnings:
     def next(self) -> str:
         if len(self._page) <= PAGE_SIZE:
             return ""
-        return self._address(**self.chosen, after=self.rows[-1].pk)
+        last = self.rows[-1]
+        return self._address(
+            **self.chosen, after=f"{'' if last.row is None else last.row}-{last.pk}"
+        )
 
     @property
     def first(self) -> str:
