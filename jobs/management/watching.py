@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.timezone import localtime
 
 from jobs.filters import ExecutionFilter
+from jobs.management.counting import counts, number_of_warnings, reasons
 from jobs.management.finding import UsageError, find_execution
 from jobs.models import ConsoleText, JobExecution
 from jobs.permissions import visible_to
@@ -80,8 +81,9 @@ def _has_ended(execution: JobExecution) -> bool:
 def sentence(execution: JobExecution) -> str:
     """How it stands, in a line: status, counts, time, and the error."""
     said = f"“{execution.name}” is {execution.get_status_display().lower()}"
-    processed = sum(step.processed for step in execution.steps.all())
-    said += f": {processed:,} processed, {execution.warnings_count:,} warnings"
+    said += f": {counts(execution.steps.all())}"
+    if execution.warnings_count:
+        said += f", {number_of_warnings(execution.warnings_count)}"
     if execution.running_time is not None:
         said += f", {execution.running_time.total_seconds():.1f} s"
     return f"{said}. {execution.error}".rstrip()
@@ -116,14 +118,15 @@ def add_show(parser: ArgumentParser) -> None:
 
 
 def show(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
-    """One execution with its steps."""
+    """One execution with its steps, and why items were left out."""
     execution = find_execution(options["execution"], None)
     for name, value in _facts(execution).items():
         if value not in (None, ""):
             out.write(f"{name + ':':<10}{value}")
     for step in execution.steps.all():
-        total = f" of {step.total:,}" if step.total else ""
-        out.write(f"step:     {step} – {step.status}, {step.processed:,}{total} processed")
+        out.write(f"step:     {step} – {step.status}: {counts([step], of=step.total)}")
+    for reason in reasons(execution):
+        out.write(f"warning:  {reason}")
     return 0
 
 

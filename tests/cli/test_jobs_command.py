@@ -9,7 +9,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from jobs.management import watching
-from jobs.models import ApiToken, ConsoleText, ExecutionFile, JobExecution
+from jobs.models import (
+    ApiToken,
+    ConsoleText,
+    ExecutionFile,
+    JobExecution,
+    StepExecution,
+    StepWarning,
+)
 from jobs.states import Event, Status
 from tests.api.support import Api
 
@@ -156,6 +163,45 @@ def test_one_execution_is_shown(execution, bob):
     assert re.search(r"^error: +It broke\.$", shown, re.MULTILINE)
     assert run("show", "x").err.startswith("'x' is not the id of an execution")
     assert run("show", uuid.uuid4()).status == 1
+
+
+@pytest.fixture
+def warned(execution):
+    """An import that is completed, with a warning for each row whose reason is given."""
+
+    def make(*messages):
+        made = execution(None, Status.COMPLETED, warnings_count=len(messages))
+        step = StepExecution.objects.create(
+            execution=made, order=0, name="rows", label="Rows", status="completed", total=9,
+            created=5, unchanged=1, failed=3,
+        )  # fmt: skip
+        StepWarning.objects.bulk_create(
+            StepWarning(execution=made, step=step, row=row, code="odd", message=message)
+            for row, message in enumerate(messages, 1)
+        )
+        return made
+
+    return make
+
+
+def test_what_is_shown_tells_what_became_of_the_items_and_why(warned):
+    shown = run("show", warned("No.", "Odd.", "Odd.", "Odd.", "Odd.").pk).out.splitlines()
+    assert shown[-3:] == [
+        "step:     Rows – completed: 9 of 9 processed, 5 created, 1 unchanged, 3 failed",
+        "warning:  4 × Odd. `odd` (rows 2, 3, 4, …)",
+        "warning:  1 × No. `odd` (row 1)",
+    ]
+
+
+def test_only_the_first_reasons_are_shown(warned):
+    shown = run("show", warned(*"abcdefghijkl").pk).out.splitlines()
+    assert shown[-1] == "warning:  and other reasons"
+    assert len([line for line in shown if line.startswith("warning:")]) == 11
+
+
+def test_a_warning_is_one(warned):
+    followed = run("log", warned("No.").pk, "--follow").err
+    assert ": 9 processed, 5 created, 1 unchanged, 3 failed, 1 warning, " in followed
 
 
 @pytest.mark.parametrize(

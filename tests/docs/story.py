@@ -42,6 +42,8 @@ def test_the_story():
         3,
         1,
     )
+    step = closed.steps.get()
+    assert (step.updated, step.unchanged, step.skipped) == (1, 1, 1)
     assert not Supplier.objects.get(code="ELDER").active
 
     raised = run_now("suppliers.raise_limits", {"percent": 10})
