@@ -33,6 +33,8 @@ def main():
     if command in STARTERS:
         sys.exit(import_module("config.local." + command).main(sys.argv[2:]))
     import_module("config.local.state").use_running_servers(command)
+    if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
+        print(__doc__, flush=True)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import_module("django.core.management").execute_from_command_line(sys.argv)
 

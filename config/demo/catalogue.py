@@ -5,30 +5,16 @@ from pathlib import Path
 
 from django.contrib.auth.models import User
 from django.core.files import File
-from django.core.management import CommandError
 
+from config.demo.files import IMPORTS
 from jobs import control
 from jobs.models import JobExecution, JobProfile
 
-# In this order: families name attributes, products name families and categories.
-IMPORTS = {
-    "import_categories": "categories.csv",
-    "import_attributes": "attributes.csv",
-    "import_attribute_options": "attribute_options.csv",
-    "import_families": "families.csv",
-    "import_products": "products.csv",
-}
 EXPORT = "export_products"
 
 
 def launches(folder: Path, user: User) -> Iterator[JobExecution]:
     """Launch the imports of the folder's files and then the export, each when it is asked for."""
-    missing = [name for name in IMPORTS.values() if not (folder / name).is_file()]
-    if missing:
-        raise CommandError(
-            f"{folder} has no {', '.join(missing)}. --data takes a folder with the files "
-            f"{', '.join(IMPORTS.values())} in Icecat's format."
-        )
     for profile, name in IMPORTS.items():
         with (folder / name).open("rb") as file:
             upload = control.upload(File(file), name=name, user=user)

@@ -7,7 +7,7 @@ from typing import TextIO
 from django.db.models import Count, Sum
 
 from jobs.definition import COUNTERS
-from jobs.models import JobExecution
+from jobs.models import JobExecution, StepWarning
 from jobs.states import Status
 
 WIDTH = 30
@@ -64,7 +64,8 @@ def summary(execution: JobExecution) -> str:
     counters = [f"{sum(filter(None, counted.values())):,} processed"]
     counters += [f"{counted[name]:,} {name}" for name in COUNTERS if counted[name]]
     if execution.warnings_count:
-        counters.append(f"{execution.warnings_count:,} warnings")
+        many = "" if execution.warnings_count == 1 else "s"
+        counters.append(f"{execution.warnings_count:,} warning{many}")
     if execution.started_at and execution.finished_at:
         counters.append(f"{(execution.finished_at - execution.started_at).total_seconds():.1f} s")
     lines = [f"{execution.name}: {execution.status}, {', '.join(counters)}"]
@@ -81,7 +82,14 @@ def _reasons(execution: JobExecution) -> list[str]:
     lines = []
     for group in groups[:REASONS_SHOWN]:
         one = execution.warnings.filter(code=group["code"], column=group["column"])[0]
-        lines.append(f"    {group['rows']:,} × {one.message} (row {one.row}, {one.key})")
+        lines.append(f"    {group['rows']:,} × {one.message}{_where(one)}")
     if len(groups) > REASONS_SHOWN:
         lines.append(f"    and {len(groups) - REASONS_SHOWN} other reasons")
     return lines
+
+
+def _where(warning: StepWarning) -> str:
+    """Return ` (row 532, HOL-000532)`, without what is not known."""
+    row = "" if warning.row is None else f"row {warning.row}"
+    known = ", ".join(filter(None, (row, warning.key)))
+    return f" ({known})" if known else ""

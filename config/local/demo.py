@@ -1,9 +1,12 @@
 """`manage.py demo`: the whole site, with people and a catalogue imported before your eyes."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.demo import files
 from config.local import launch, site
 from config.local.state import State
 
@@ -21,11 +24,16 @@ def main(arguments: Sequence[str]) -> int:
         help="end when the jobs are done, with exit code 0 only if all completed",
     )
     options = parser.parse_args(arguments)
+    if options.data and (lack := files.lack(options.data.resolve())):
+        print(lack, file=sys.stderr)
+        return 2
+    os.environ["MILLRACE_DEMO"] = "1"  # it tells the logins itself, at its end
 
     def run(state: State) -> int:
         with site.running(state, options) as running:
             data = ["--data", str(options.data.resolve())] if options.data else []
-            code = running.run_command("load_demo", str(state.folder), "--url", running.url, *data)
+            url = [] if options.exit else ["--url", running.url]
+            code = running.run_command("load_demo", str(state.folder), *url, *data)
             if not options.exit:
                 print(f"Logs: {state.logs}. Ctrl-C ends it.", flush=True)
                 running.stay()

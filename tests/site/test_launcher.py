@@ -215,6 +215,30 @@ def test_a_command_without_servers_says_what_to_start(folder: Path) -> None:
     assert "manage.py up" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [(), ("help",), ("--help",)])
+def test_help_names_our_own_commands_first(folder: Path, arguments: tuple[str, ...]) -> None:
+    said = manage(folder, *arguments).stdout
+    ours, djangos = said.split("Available subcommands:")
+    for name in ("demo", "up", "services", "test", "bench", "lint", "lock"):
+        assert re.search(rf"manage\.py {name} +\w", ours), name
+    assert "load_demo" not in ours
+    assert "migrate" in djangos
+
+
+def test_help_on_a_command_is_djangos(folder: Path) -> None:
+    assert "manage.py demo" not in manage(folder, "help", "migrate").stdout
+
+
+def test_a_demonstration_without_its_files_starts_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "products.csv").touch()
+    done = manage(folder, "demo", "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        f"{tmp_path} has no categories.csv, attributes.csv, attribute_options.csv and families.csv."
+    ) in done.stderr
+    assert not folder.exists() or not list(folder.iterdir())
+
+
 def test_an_older_python_is_told_in_a_sentence() -> None:
     code = (
         "import runpy, sys; sys.version_info = (3, 9); sys.argv = ['manage.py', 'demo'];"

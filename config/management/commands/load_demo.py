@@ -25,11 +25,11 @@ class Command(BaseCommand):
         """Add the launcher's data folder, the folder of files, and where the site is."""
         parser.add_argument("folder", type=Path)
         parser.add_argument("--data", type=Path, help="folder of Icecat-format files")
-        parser.add_argument("--url", required=True, help="address of the running site")
+        parser.add_argument("--url", help="address of the site, if it stays up")
 
     def handle(self, **options: Any) -> None:
-        """Import, export, then say who may log in where."""
-        logins = Logins(options["folder"])
+        """Import, export, then say who may log in where if the site stays up."""
+        logins, url = Logins(options["folder"]), options["url"]
         user = people.make_people(logins)
         folder = options["data"] or options["folder"] / "sample"
         if options["data"] is None:
@@ -38,8 +38,9 @@ class Command(BaseCommand):
             for execution in catalogue.launches(folder, user):
                 finished = show.follow(execution, time.monotonic() + DEADLINE_SECONDS)
                 if not finished or execution.status != Status.COMPLETED:
-                    address = options["url"] + execution.get_absolute_url()
-                    raise CommandError(f"The demonstration stops here; see {address}")
+                    more = f"; see {url}{execution.get_absolute_url()}" if url else "."
+                    raise CommandError(f"The demonstration stops here{more}")
         finally:
-            self.stdout.write(f"\nPages: {options['url']}/    API: {options['url']}/api/v1/docs/")
-            self.stdout.write("\n".join(["Logins:", *people.login_lines(logins)]))
+            if url:
+                self.stdout.write(f"\nPages: {url}/    API: {url}/api/v1/docs/")
+                self.stdout.write("\n".join(["Logins:", *people.login_lines(logins)]))
