@@ -146,8 +146,13 @@ class Product(models.Model):
         constraints = [
             models.UniqueConstraint(Lower("sku"), name="catalog_product_sku"),
             models.CheckConstraint(
-                name="catalog_product_price",
-                condition=models.Q(price_eur__gte=0) & models.Q(price_usd__gte=0),
+                name="catalog_product_price_eur",
+                condition=models.Q(price_eur__gte=0),
+                violation_error_message="A price must not be negative.",
+            ),
+            models.CheckConstraint(
+                name="catalog_product_price_usd",
+                condition=models.Q(price_usd__gte=0),
                 violation_error_message="A price must not be negative.",
             ),
         ]

@@ -111,6 +111,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='product',
-            constraint=models.CheckConstraint(condition=models.Q(('price_eur__gte', 0), ('price_usd__gte', 0)), name='catalog_product_price', violation_error_message='A price must not be negative.'),
+            constraint=models.CheckConstraint(condition=models.Q(('price_eur__gte', 0)), name='catalog_product_price_eur', violation_error_message='A price must not be negative.'),
+        ),
+        migrations.AddConstraint(
+            model_name='product',
+            constraint=models.CheckConstraint(condition=models.Q(('price_usd__gte', 0)), name='catalog_product_price_usd', violation_error_message='A price must not be negative.'),
         ),
     ]

@@ -71,6 +71,8 @@ def site_variables(state: State) -> dict[str, str]:
         "MILLRACE_FILES": str(state.files),
         "MILLRACE_STATIC": str(state.static),
     }
+    if apps := os.environ.get("MILLRACE_APPS"):
+        variables["MILLRACE_APPS"] = apps  # other commands must know the same jobs
     for name, value in variables.items():
         variables[name] = os.environ.setdefault(name, value)
     return variables

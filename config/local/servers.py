@@ -93,6 +93,9 @@ class Postgres(Server):
             "unix_socket_directories": str(self.sockets),
             "max_connections": "200",
             "wal_compression": "on",  # the wheel is built without lz4
+            # Imports try rows that the database may refuse: the refusal is a warning of the job,
+            # and its long statement would fill the log.
+            "log_min_error_statement": "panic",
             "max_wal_size": "2GB",
             "shared_preload_libraries": "pg_stat_statements",
         }

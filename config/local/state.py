@@ -26,6 +26,7 @@ WITHOUT_SERVERS = {
     "diffsettings",
     "findstatic",
     "makemessages",
+    "makemigrations",
     "startapp",
 }
 

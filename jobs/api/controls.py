@@ -61,6 +61,7 @@ class StopPreviewSerializer(serializers.Serializer):
     levels = LevelSerializer(many=True)
     grace_seconds = serializers.FloatField()
     processed = serializers.IntegerField()
+    kept = serializers.IntegerField(help_text="Of these, items whose work is done and stays")
     total = serializers.IntegerField(allow_null=True)
     resumable = serializers.BooleanField()
     text = serializers.CharField()
@@ -126,19 +127,20 @@ def preview(user: Any, execution: JobExecution) -> dict[str, Any]:
     """What a stop of this execution would do, and how hard this person may stop it."""
     answer = control.actions(user, execution)["stop"]
     steps = list(execution.steps.all())
-    processed, totals = sum(step.processed for step in steps), [step.total for step in steps]
+    kept, totals = sum(step.kept for step in steps), [step.total for step in steps]
     began = execution.started_at is not None
-    kept = f"Stopping is not a rollback: {processed:,} items are done and stay."
+    stays = f"Stopping is not a rollback: {kept:,} items are done and stay."
     return {
         **answer,
         "status": execution.status,
         "leads_to": move(Event.STOP, execution.status),
         "levels": [_level(user, execution, level, answer) for level in StopLevel],
         "grace_seconds": control.usual_grace(execution),
-        "processed": processed,
+        "processed": sum(step.processed for step in steps),
+        "kept": kept,
         "total": sum(totals) if totals and None not in totals else None,
         "resumable": began and any(step.cursor for step in steps),
-        "text": kept if began else "It has not begun: nothing needs to be undone.",
+        "text": stays if began else "It has not begun: nothing needs to be undone.",
     }
 
 

@@ -37,6 +37,7 @@ class Receipt:
     status: str
     seconds: float | None
     processed: int
+    kept: int
     total: int | None
     resumable: bool
 
@@ -53,7 +54,8 @@ def receipt(execution: JobExecution) -> dict[str, Any] | None:
     took = None
     if execution.finished_at:
         took = (execution.finished_at - execution.stop_requested_at).total_seconds()
-    written = f"{processed:,}{f' of {total:,}' if total else ''} items are done and stay"
+    kept = sum(step.kept for step in steps)
+    written = f"{kept:,}{f' of {total:,}' if total else ''} items are done and stay"
     if execution.status in {Status.STOPPED, Status.ABORTED}:
         word = "Stopped" if execution.status == Status.STOPPED else "Aborted"
         began = execution.started_at is not None
@@ -63,4 +65,4 @@ def receipt(execution: JobExecution) -> dict[str, Any] | None:
     else:
         text = f"It was {execution.get_status_display().lower()} before the stop took effect."
     resumable = execution.started_at is not None and any(step.cursor for step in steps)
-    return asdict(Receipt(text, execution.status, took, processed, total, resumable))
+    return asdict(Receipt(text, execution.status, took, processed, kept, total, resumable))

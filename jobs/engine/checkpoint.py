@@ -56,7 +56,7 @@ def _copy_warnings(
     cursor: psycopg.Cursor, record: StepExecution, warnings: Sequence[ItemWarning]
 ) -> None:
     with cursor.copy(COPY_WARNINGS) as copy:
-        for found in warnings:
+        for found in sorted(warnings, key=lambda warning: warning.row or 0):
             copy.write_row(
                 (
                     record.execution_id,

@@ -59,6 +59,11 @@ class StepExecution(models.Model):
         return self.counters.processed
 
     @property
+    def kept(self) -> int:
+        """Items whose work is done and stays: processed, and not left out."""
+        return self.processed - self.skipped - self.failed
+
+    @property
     def share(self) -> float | None:
         """0.0–1.0 of the step, or None when that cannot be measured."""
         if self.status in {StepStatus.COMPLETED, StepStatus.SKIPPED}:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from jobs.definition import Cursor, Job, JobError, Pace, StagedChunk, StagedStep
+from jobs.definition import Cursor, ItemWarning, Job, JobError, Pace, StagedChunk, StagedStep
 from jobs.recipes.merge import MergeStager
 from jobs.recipes.readers import Batch, CsvReader, Position
 from jobs.recipes.rows import Parsed, RowParser
@@ -24,6 +24,12 @@ DELIMITER_CHOICES = [
     ("tab", "Tab"),
     ("|", "Vertical bar |"),
 ]
+DELIMITER_WORDS = {
+    ";": "separated by semicolons",
+    ",": "separated by commas",
+    "\t": "separated by tabs",
+    "|": "separated by vertical bars",
+}
 ENCODING_CHOICES = [("utf-8", "UTF-8"), ("cp1252", "Windows-1252"), ("latin-1", "ISO 8859-1")]
 
 
@@ -80,8 +86,8 @@ class ImportJob(Job):
         plan = self._plan
         with self.workspace.open("file") as file:
             reader = self._reader(file)
-            if cursor is None and plan.left_out:
-                self.workspace.log(f"Columns left out: {', '.join(plan.left_out)}.")
+            if cursor is None:
+                self._announce(reader)
             if plan.is_tree:
                 yield from Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
                 return
@@ -93,7 +99,19 @@ class ImportJob(Job):
                 if batch.fault:
                     raise batch.fault
                 if not batch.records:
+                    if batch.end.row == 0:
+                        yield _nothing_but_a_header(batch)
                     return
+
+    def _announce(self, reader: CsvReader) -> None:
+        """Say on the console how the file is read, so that a wrong guess is seen."""
+        name, size = self.workspace.name("file"), self.workspace.size("file")
+        delimiter = DELIMITER_WORDS[reader.delimiter]
+        self.workspace.log(
+            f"Reading {name}: {size:,} bytes, {len(reader.header)} columns, {delimiter}."
+        )
+        if self._plan.left_out:
+            self.workspace.log(f"Columns left out: {', '.join(self._plan.left_out)}.")
 
     @cached_property
     def _plan(self) -> Plan:
@@ -120,6 +138,8 @@ class ImportJob(Job):
         try:
             columns = resource.columns(names)
         except UnknownColumns as unknown:
+            if delimiter := _other_delimiter(header, delimiter_of(self.parameters)):
+                raise JobError(delimiter) from None
             raise JobError(
                 f"{_these('column', unknown.names)} not known to {resource.name}. Nothing was "
                 "imported. Correct the header, or remove the columns."
@@ -151,6 +171,31 @@ def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
         position=batch.end.offset,
         counters=parsed.counters,
         warnings=parsed.warnings,
+    )
+
+
+def _other_delimiter(header: list[str], chosen: str) -> str:
+    """A sentence, where the whole header stands in one column because of the delimiter."""
+    found = max(DELIMITER_WORDS, key=header[0].count)
+    if len(header) > 1 or not chosen or found not in header[0]:
+        return ""
+    return (
+        f"The file was read as {DELIMITER_WORDS[chosen]}, but its header looks "
+        f"{DELIMITER_WORDS[found]}. Choose that delimiter, or let it be found from the header. "
+        "Nothing was imported."
+    )
+
+
+def _nothing_but_a_header(batch: Batch) -> StagedChunk:
+    """A chunk without rows that says so: an empty export of another system is no failure."""
+    warning = ItemWarning(code="no_rows", message="The file has a header and no rows.")
+    return StagedChunk(
+        rows=[],
+        row_numbers=[],
+        keys=[],
+        cursor=batch.end._asdict(),
+        position=batch.end.offset,
+        warnings=[warning],
     )
 
 

@@ -308,6 +308,7 @@ def explain(error: psycopg.Error, model: type[models.Model]) -> tuple[str, str, 
     columns = {field.column: field.name for field in model._meta.concrete_fields}
     column = columns.get(diag.column_name or "", "")
     declared = constraints.get(diag.constraint_name or "")
+    column = column or _only_field(declared)
     if declared and declared.violation_error_message != declared.default_violation_error_message:
         return "refused", str(declared.violation_error_message), column
     match error:
@@ -320,6 +321,22 @@ def explain(error: psycopg.Error, model: type[models.Model]) -> tuple[str, str, 
         case psycopg.errors.CheckViolation():
             return "refused", f"The row breaks the rule {diag.constraint_name!r}.", column
     return "refused", f"The database refused the row: {diag.message_primary or error}.", column
+
+
+def _only_field(constraint: models.BaseConstraint | None) -> str:
+    """The field that a CHECK constraint is about, if it is about one."""
+    if not isinstance(constraint, models.CheckConstraint):
+        return ""
+    names = _fields_in(constraint.condition)
+    return names.pop() if len(names) == 1 else ""
+
+
+def _fields_in(condition: Any) -> set[str]:
+    """The fields that a Q names."""
+    names: set[str] = set()
+    for child in getattr(condition, "children", []):
+        names |= {child[0].split("__")[0]} if isinstance(child, tuple) else _fields_in(child)
+    return names
 
 
 def _unresolved(of: StagedField, code: str, reason: str) -> UnresolvedParent:

@@ -8,12 +8,14 @@ import uuid
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 
 from catalog.models import Product
 from jobs import control
+from jobs.engine.database import own_connection
 from jobs.models import JobExecution
 from jobs.states import Status
-from tests.engine.conftest import celery_worker, finished, until
+from tests.engine.conftest import celery_worker, eventually, finished, until
 from tests.engine.test_worker import parent_of
 
 ROWS = 40_000
@@ -107,4 +109,26 @@ def test_a_stopped_import_keeps_whole_chunks_and_says_so(worker, launch_import, 
     assert 0 < step.processed < ROWS
     assert Product.objects.filter(sku__startswith=prefix).count() == step.created
     assert control.receipt(execution)["text"].startswith("Stopped in ")
-    assert f"{step.processed:,}" in control.receipt(execution)["text"]
+    assert f"{step.kept:,} items" in control.receipt(execution)["text"]
+
+
+def sessions_of(execution: JobExecution) -> list[tuple[str, str]]:
+    """What the sessions of its job process are doing, and what they wait for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, wait_event_type FROM pg_stat_activity WHERE application_name LIKE %s",
+            [f"millrace {execution.pk}.%"],
+        )
+        return sorted(cursor.fetchall(), key=str)
+
+
+def test_while_a_merge_waits_for_a_lock_no_transaction_is_idle(worker, launch_import, prefix):
+    insert = """INSERT INTO catalog_product
+        (sku, name, enabled, values, links, created_at, updated_at)
+        VALUES (%s, '', TRUE, '{}', '{}', now(), now())"""
+    with own_connection() as other, other.transaction(force_rollback=True):
+        other.execute(insert, [f"{prefix}-000001"])
+        execution = launch_import()
+        waiting = [("active", "Lock"), ("idle", "Client"), ("idle", "Client")]
+        eventually(lambda: sessions_of(execution) == waiting, "one chunk waits, one is staged")
+    assert_all_there(finished(execution), prefix, attempts=1)

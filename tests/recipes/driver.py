@@ -27,6 +27,9 @@ class Files:
     def open(self, _field: str = "file") -> BinaryIO:
         return io.BytesIO(self.given)
 
+    def name(self, field: str = "file") -> str:
+        return f"{field}.csv"
+
     def size(self, _field: str = "file") -> int:
         return len(self.given)
 

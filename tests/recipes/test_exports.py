@@ -112,7 +112,7 @@ def test_any_text_comes_back_as_it_was_and_none_looks_like_a_formula(shop, produ
     cells = [cell for row in rows(text) for cell in row.values()]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
     loaded = load(IMPORT, text)
-    assert loaded.warnings == []
+    assert [warning.code for warning in loaded.warnings] == ([] if products else ["no_rows"])
     assert loaded.counters.unchanged == result["rows"] == loaded.counters.processed
 
 

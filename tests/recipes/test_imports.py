@@ -148,12 +148,24 @@ def test_a_header_that_does_not_fit_ends_the_job_before_any_write(attributes, he
 def test_columns_that_are_left_out_on_purpose_are_said():
     loaded = load("catalog.attribute.import", "code;type;wysiwyg_enabled\na;text;1\n")
     assert loaded.counts == {"created": 1}
-    assert loaded.said == ["Columns left out: wysiwyg_enabled."]
+    assert loaded.said == [
+        "Reading file.csv: 35 bytes, 3 columns, separated by semicolons.",
+        "Columns left out: wysiwyg_enabled.",
+    ]
+
+
+def test_a_delimiter_that_does_not_fit_is_named():
+    loaded = load(PRODUCTS, "sku,name\na,b\n", delimiter=";")
+    assert loaded.error == (
+        "The file was read as separated by semicolons, but its header looks separated by commas."
+        " Choose that delimiter, or let it be found from the header. Nothing was imported."
+    )
 
 
 def test_a_file_of_a_header_alone_imports_nothing():
     loaded = load(PRODUCTS, "sku;name\n")
     assert (loaded.counts, loaded.error) == ({}, "")
+    assert [warning.code for warning in loaded.warnings] == ["no_rows"]
 
 
 # --- Bad rows -----------------------------------------------------------------------------------
@@ -240,7 +252,7 @@ def test_a_row_that_only_the_database_refuses_costs_that_row():
     rows = [f"p{n};{-1 if n in (3, 17, 18) else n}" for n in range(40)]
     loaded = load(PRODUCTS, "sku;price-EUR\n" + "\n".join(rows))
     assert loaded.counts == {"created": 37, "failed": 3}
-    assert loaded.codes == [(4, "", "refused"), (18, "", "refused"), (19, "", "refused")]
+    assert loaded.codes == [(row, "price_eur", "refused") for row in (4, 18, 19)]
     assert loaded.warnings[0].message == "A price must not be negative."
     assert loaded.warnings[0].key == "p3"
 

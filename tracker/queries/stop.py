@@ -65,7 +65,7 @@ class StopPreview:
 
     @cached_property
     def done(self) -> int:
-        return sum(step.processed for step in self.execution.steps.all())
+        return sum(step.kept for step in self.execution.steps.all())
 
     @property
     def remains(self) -> str:
