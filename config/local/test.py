@@ -1,6 +1,6 @@
 """`manage.py test [pytest arguments]`: pytest, with servers of its own.
 
-MILLRACE_DATA names the folder of real data; without it the tests that need it are skipped.
+Without arguments all tests run, on as many cores as there are, at most four. MILLRACE_DATA names the folder of real data; without it the tests that need it are skipped.
 """
 
 import os
@@ -20,10 +20,12 @@ FAST = {
     "JOBS_REDISPATCH_SECONDS": "2",
     "JOBS_IDLE_TRANSACTION_SECONDS": "2",
 }
+MOST_CORES = 4
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with the arguments."""
-    command = [sys.executable, "-m", "pytest", *arguments]
+    everything = ["-n", str(min(MOST_CORES, os.cpu_count() or 1))]
+    command = [sys.executable, "-m", "pytest", *(arguments or everything)]
     apps = ",".join(filter(None, ["tests.samples", os.environ.get("MILLRACE_APPS")]))
     return throwaway.run(command, durable=False, variables=FAST | {"MILLRACE_APPS": apps})
