@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Count, Min, QuerySet
@@ -39,7 +39,7 @@ def reasons(execution: JobExecution) -> list[str]:
     return lines if len(found) <= REASONS else [*lines, "and other reasons"]
 
 
-def _reason(execution: JobExecution, group: dict[str, Any]) -> str:
+def _reason(execution: JobExecution, group: Mapping[str, Any]) -> str:
     alike = execution.warnings.filter(code=group["code"], message=group["message"])
     return f"{group['count']:,} × {group['message']} `{group['code']}`{_where(alike)}"
 
