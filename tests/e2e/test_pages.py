@@ -1,11 +1,6 @@
-"""Every page in a real browser: accessible, usable by keyboard, fitting a phone, and looking well.
+"""Every page in a real browser: accessible, usable by keyboard, and fitting a phone."""
 
-With MILLRACE_SCREENSHOTS=FOLDER the pictures for the documentation are written there.
-"""
-
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -251,16 +246,3 @@ def test_the_theme_is_switched_and_kept(enter: Callable):
     page.goto("/executions/")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
-
-
-@pytest.mark.skipif(
-    "MILLRACE_SCREENSHOTS" not in os.environ, reason="MILLRACE_SCREENSHOTS names no folder"
-)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pictures_for_the_documentation(enter: Callable, shown: JobExecution, theme: str):
-    folder = Path(os.environ["MILLRACE_SCREENSHOTS"])
-    page = enter("leo", "Lead", color_scheme=theme, viewport={"width": 1440, "height": 900})
-    for name in ("dashboard", "tracker", "execution"):
-        page.goto(addresses(shown)[name])
-        page.wait_for_timeout(300)
-        page.screenshot(path=folder / f"{name}-{theme}.png", full_page=name != "tracker")
