@@ -1,6 +1,7 @@
 """`manage.py test [pytest arguments]`: pytest, with servers of its own.
 
-Without arguments all tests run, on as many cores as there are, at most four. MILLRACE_DATA names the folder of real data; without it the tests that need it are skipped.
+Without arguments all tests run, on as many cores as there are, at most four. MILLRACE_DATA names
+the folder of real data; without it the tests that need it are skipped.
 """
 
 import os
