@@ -45,7 +45,7 @@ def test_a_launch_keeps_file_and_parameters_and_leads_to_the_execution(bobs, bob
     with launched.files.get().file.open() as file:
         assert file.read() == b"sku\n1\n"
     page = bobs.get(answer["Location"]).content.decode()
-    assert "“Import things” started." in page
+    assert '“Import things” started. <a href="/executions/">' in page
     assert "data-dialog>Stop</a>" not in page  # the page has its own buttons
 
 

@@ -7,10 +7,13 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from jobs import control
+from jobs.models import JobExecution
 from jobs.permissions import require, visible_profiles
 from tracker import live
 from tracker.access import signed_in
@@ -65,7 +68,7 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
         part = "#form" if request.htmx else ""
         status = 200 if request.htmx else 422
         return render(request, f"tracker/profile.html{part}", context, status=status)
-    messages.success(request, f"“{launched.name}” started.")
+    _announce(request, launched)
     return _to(request, launched.get_absolute_url())
 
 
@@ -81,6 +84,13 @@ def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
         "curl": queries.curl(page.profile, origin),
         "command_line": queries.command_line(page.profile),
     }
+
+
+def _announce(request: Request, launched: JobExecution) -> None:
+    """Say that it started, on its own page, with the way to everything else that runs."""
+    tracker = reverse("tracker:executions")
+    text = '“{}” started. <a href="{}">Show it in the Process Tracker</a>'
+    messages.success(request, format_html(text, launched.name, tracker))
 
 
 def _to(request: Request, address: str) -> HttpResponse:
