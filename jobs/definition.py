@@ -140,7 +140,10 @@ class Pace:
 
 
 class Stager(Protocol):
-    """Copies chunks to a staging table and merges them from there, on the step's own connection."""
+    """Copies chunks to a staging table and merges them from there, on a connection of its own.
+
+    Two take turns: one stages a chunk while the other merges the chunk before it.
+    """
 
     def prepare(self, cursor: psycopg.Cursor) -> None:
         """Make the staging table. Called once per connection, inside no chunk."""

@@ -1,16 +1,18 @@
-"""The loop for bulk loads: PostgreSQL merges one chunk while the next is being parsed.
+"""The loop for bulk loads: PostgreSQL merges one chunk while the next is parsed and copied.
 
+Two connections take turns, so that COPY of a chunk runs beside the merge of the one before it.
 COPY runs in the main thread, because a parser thread would take the interpreter's lock from it;
 only merge, checkpoint and commit run in the second thread, where Python waits for the server.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import psycopg
@@ -25,7 +27,9 @@ from jobs.models import StepExecution
 
 # A chunk should take about this long, so that a stop and the progress bar answer fast.
 CHUNK_SECONDS = 0.3
-SMALLEST, LARGEST = 500, 10_000
+SMALLEST, LARGEST = 500, 6_000
+# The merging thread asks for the interpreter between its statements; 5 ms is Python's default.
+SWITCH_SECONDS = 0.0005
 
 
 def run_staged(
@@ -36,49 +40,61 @@ def run_staged(
     Not overlapped, it works on Django's own connection, inside the caller's transaction.
     """
     pace = Pace()
-    with _connection(overlapped) as own, _merger(overlapped) as submit:
-        stager, cursor = step.stager(), own.cursor()
-        stager.prepare(cursor)
-        loader = _Loader(own, cursor, stager, record, lease, pace)
+    with ExitStack() as stack:
+        loaders = [
+            _Loader(
+                stack.enter_context(_connection(overlapped)), step.stager(), record, lease, pace
+            )
+            for _ in range(2 if overlapped else 1)
+        ]
+        submit = stack.enter_context(_merger(overlapped))
         pending: Future | None = None
-        for chunk in step.chunks(record.cursor, pace):
+        for loader, chunk in zip(cycle(loaders), step.chunks(record.cursor, pace), strict=False):
+            loader.stage(chunk)
             if pending:
                 pending.result()
             lease.check()
-            loader.stage(chunk)
             pending = submit(loader.commit, chunk)
         if pending:
             pending.result()
 
 
-@dataclass
 class _Loader:
     """Takes one chunk at a time through stage and commit, on one connection."""
 
-    own: psycopg.Connection
-    cursor: psycopg.Cursor
-    stager: Stager
-    record: StepExecution
-    lease: Lease
-    pace: Pace
-    transaction: ExitStack = field(default_factory=ExitStack)
-    began: float = 0.0
+    def __init__(
+        self,
+        own: psycopg.Connection,
+        stager: Stager,
+        record: StepExecution,
+        lease: Lease,
+        pace: Pace,
+    ):
+        self.own, self.cursor, self.stager = own, own.cursor(), stager
+        self.record, self.lease, self.pace = record, lease, pace
+        self.rows, self.staging_seconds = 0, 0.0
+        stager.prepare(self.cursor)
 
     def stage(self, chunk: StagedChunk) -> None:
-        """Begin the chunk's transaction and copy its rows to the staging table."""
-        self.began = time.monotonic()
-        self.transaction = ExitStack()
-        self.transaction.enter_context(self.own.transaction())
-        with self._rolled_back_on_error():
-            if chunk.rows:
+        """Copy the chunk's rows to the staging table, and let go of them.
+
+        No transaction stays open: the merge before this one may have to wait for a lock.
+        """
+        began = time.monotonic()
+        self.rows = len(chunk.rows)
+        if chunk.rows:
+            with self.own.transaction():
                 self.stager.stage(self.cursor, chunk)
+            chunk.rows.clear()
+        self.staging_seconds = time.monotonic() - began
 
     def commit(self, chunk: StagedChunk) -> None:
         """Merge the staged rows, save the checkpoint, prove the lease and commit."""
-        with self._rolled_back_on_error():
+        began = time.monotonic()
+        with self.own.transaction():
             merged, refused = halve(
                 0,
-                len(chunk.rows),
+                self.rows,
                 self._merge,
                 lambda number, error: self._warn(chunk, number, error),
             )
@@ -91,16 +107,7 @@ class _Loader:
                 warnings=[*chunk.warnings, *refused],
                 bytes_read=chunk.position,
             )
-        self.transaction.close()
-        self._adapt(len(chunk.rows))
-
-    @contextmanager
-    def _rolled_back_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self.transaction.__exit__(type(error), error, error.__traceback__)
-            raise
+        self._adapt(self.staging_seconds + time.monotonic() - began)
 
     def _merge(self, low: int, high: int) -> Counters:
         with self.own.transaction():  # a savepoint
@@ -116,10 +123,9 @@ class _Loader:
             column=column[0] if column else "",
         )
 
-    def _adapt(self, rows: int) -> None:
-        took = time.monotonic() - self.began
-        if rows >= self.pace.size // 2 and took > 0:
-            aimed = int(rows * CHUNK_SECONDS / took)
+    def _adapt(self, took: float) -> None:
+        if self.rows >= self.pace.size // 2 and took > 0:
+            aimed = int(self.rows * CHUNK_SECONDS / took)
             self.pace.size = max(SMALLEST, min(LARGEST, (self.pace.size + aimed) // 2))
 
 
@@ -139,8 +145,13 @@ def _merger(overlapped: bool) -> Iterator[Callable[..., Future]]:
     if not overlapped:
         yield _at_once
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="merge") as executor:
-        yield executor.submit
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="merge") as executor:
+            yield executor.submit
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _at_once(function: Callable[..., Any], *arguments: Any) -> Future:
