@@ -1,17 +1,20 @@
 """People with roles and their browsers, profiles, and executions in any status."""
 
+# ruff: noqa: F811 (a fixture that is imported is the parameter of those that use it)
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from jobs.definition import REGISTRY, register
 from jobs.models import JobExecution, JobProfile, StatusChange, StepExecution, Worker
 from jobs.states import FINISHED, HELD, Status
-from tests.site.support import PASSWORD, ExportThings, ImportThings
+from tests.people import person  # noqa: F401 - a fixture
+from tests.site.support import ExportThings, ImportThings
 
 
 @pytest.fixture(autouse=True)
@@ -24,19 +27,6 @@ def _jobs() -> Iterator[None]:
     yield
     REGISTRY.clear()
     REGISTRY.update(before)
-
-
-@pytest.fixture
-def person(db: None) -> Callable[..., User]:
-    """Make somebody with a role, or with none."""
-
-    def make(name: str, role: str | None = "User", **more: Any) -> User:
-        user = User.objects.create_user(name, password=PASSWORD, **more)
-        if role:
-            user.groups.add(Group.objects.get(name=role))
-        return user
-
-    return make
 
 
 @pytest.fixture

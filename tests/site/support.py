@@ -8,8 +8,6 @@ from django.test import Client
 
 from jobs.definition import FunctionStep, Job
 
-PASSWORD = "correct horse battery staple"
-
 
 class ImportThings(Job):
     """Import things from a file."""

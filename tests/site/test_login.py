@@ -1,6 +1,6 @@
 """Logging in and out."""
 
-from tests.site.support import PASSWORD
+from tests.people import PASSWORD
 
 
 def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(client, bob):
