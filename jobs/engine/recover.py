@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from jobs.dispatch import dispatch
 from jobs.models import JobExecution
 from jobs.models.base import ClockNow, seconds
 from jobs.states import HELD, Event, Status
@@ -27,7 +26,8 @@ def take_back(
     let go without fault, TIME_OUT when its time was up. Without one it has crashed: what was
     stopping is stopped and what was pausing is paused; otherwise it goes on from its checkpoint,
     or is lost when it crashed JOBS_MAX_CRASHES times in a row at one checkpoint.
-    Returns the new status, or None when the attempt has ended already.
+    Returns the new status, or None when the attempt has ended already; after the commit, the
+    caller tells the workers of what is queued again.
     """
     with transaction.atomic():
         row = JobExecution.objects.select_for_update(no_key=True).filter(pk=execution.pk).first()
@@ -36,8 +36,6 @@ def take_back(
         crashed = event is None and row.status == Status.RUNNING
         after = _crash(row, why) if crashed else row.transition(event or Event.RELEASE, why=why)
     log.warning("Execution %s, attempt %s: %s; it is now %s.", row.pk, attempt, why, after)
-    if after == Status.QUEUED:
-        dispatch(row.queue)
     return after
 
 
