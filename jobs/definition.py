@@ -86,7 +86,11 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemWarning:
-    """Why one item, or one value of it, was left out. `row` is 1 for the first line of data."""
+    """Why one item, or one value of it, was left out. `row` is 1 for the first line of data.
+
+    `outcome` says what became of the item: *failed*, which *retry failed* takes up again; or
+    *skipped*, left out on purpose; or *kept*, written all the same.
+    """
 
     code: str
     message: str
@@ -94,25 +98,69 @@ class ItemWarning:
     key: str = ""
     column: str = ""
     value: str = ""
+    outcome: str = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Holds an execution back while `condition()` returns true, or a sentence that says why.
+
+    It is asked before the first step and about once a second at checkpoints; the execution lets
+    go of its worker and is looked at again `backoff_seconds` later.
+    """
+
+    condition: Callable[[], bool | str]
+    backoff_seconds: float = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One of the equal parts that a step was divided into: number 0 to `of` - 1."""
+
+    number: int
+    of: int
+
+
+def always() -> bool:
+    """The condition of a step that is never skipped."""
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChunkStep:
+class StepOptions:
+    """What every step may declare.
+
+    `when()` is asked before the step begins: false, or a sentence that says why, skips it. An
+    `optional` step may fail or be stopped alone, and the execution goes on. A step with
+    `unstoppable_seconds` is a section that a stop waits for, at most that long; only an abort
+    does not.
+    """
+
+    name: str
+    label: str = ""
+    when: Callable[[], bool | str] = always
+    optional: bool = False
+    unstoppable_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkStep(StepOptions):
     """Read items and write them in chunks, resumable at every chunk.
 
     `read(cursor)` yields (cursor, item) pairs from behind that cursor and, like `process`, runs
     outside the chunk's transaction; `write(items)` runs inside it and may return Counters, else
     every item counts as done. `process` may raise Skip or ValidationError for its item, and may
     return None to leave it out silently as unchanged. `count()` is the number of items, or None.
+    With `partitions`, that many children do the step side by side, each with the job's
+    `partition` set: `read` must then yield the items of that part only.
     """
 
-    name: str
     read: Callable[[Cursor | None], Iterator[tuple[Cursor, Any]]]
     write: Callable[[list[Any]], Counters | None]
     process: Callable[[Any], Any] = lambda item: item
     count: Callable[[], int | None] = lambda: None
     size: int = 500
-    label: str = ""
+    partitions: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,24 +208,24 @@ class Stager(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StagedStep:
+class StagedStep(StepOptions):
     """A bulk load at the speed of COPY. See `Stager`.
 
     `chunks(cursor, pace)` parses the source from behind the cursor in chunks of about `pace.size`
     rows, each not empty of progress: the last may hold no rows but a new cursor. `length()` is the
-    size of the source in bytes, or None; `count()` the number of rows, or None.
+    size of the source in bytes, or None; `count()` the number of rows, or None. `partitions` as
+    for a `ChunkStep`.
     """
 
-    name: str
     chunks: Callable[[Cursor | None, Pace], Iterator[StagedChunk]]
     stager: Callable[[], Stager]
     length: Callable[[], int | None] = lambda: None
     count: Callable[[], int | None] = lambda: None
-    label: str = ""
+    partitions: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class FunctionStep:
+class FunctionStep(StepOptions):
     """One function, called with a Context.
 
     With `atomic` the engine keeps a transaction open from checkpoint to checkpoint, so that the
@@ -186,10 +234,8 @@ class FunctionStep:
     the execution's result.
     """
 
-    name: str
     function: Callable[[Any], Any]
     atomic: bool = True
-    label: str = ""
 
 
 Step = ChunkStep | StagedStep | FunctionStep
@@ -199,7 +245,8 @@ class Job:
     """Base of every job: subclass a recipe, or this class, and give it a name with `@job`.
 
     `parameters` are the cleaned data of the `Parameters` form; `workspace` gives access to the
-    files of the execution. A value returned by `result()` is shown on the execution's page.
+    files of the execution; `partition` is set where a step was divided among children. A value
+    returned by `result()` is shown on the execution's page.
     """
 
     name: ClassVar[str] = ""
@@ -208,6 +255,25 @@ class Job:
     queue: ClassVar[str] = "default"
     timeout_seconds: ClassVar[int | None] = None
     permissions: ClassVar[tuple[str, ...]] = ()  # model permissions that launching needs
+
+    # How many executions of this job may run at once, how many with one `key()`, and what a launch
+    # does when that many are open; at most how many start in a time, such as "10/m".
+    concurrency: ClassVar[int | None] = None
+    key_concurrency: ClassVar[int] = 1
+    overlap: ClassVar[str] = "queue"  # queue, skip, reject or replace
+    start_rate: ClassVar[str] = ""
+    key_start_rate: ClassVar[str] = ""
+    throttle: ClassVar[Throttle | None] = None
+    # After so many seconds it lets others go first that wait; by default JOBS_SLICE_SECONDS.
+    slice_seconds: ClassVar[float | None] = None
+    # Alive without progress for so long, it is ended; by default JOBS_STALL_LIMIT_SECONDS.
+    stall_limit_seconds: ClassVar[float | None] = None
+    # Errors after which the same chunk is tried again, in a row and with a growing pause.
+    retry_on: ClassVar[tuple[type[Exception], ...]] = ()
+    max_retries: ClassVar[int] = 3
+    retry_backoff_seconds: ClassVar[float] = 10
+
+    partition: Partition | None = None
 
     class Parameters(forms.Form):
         """No parameters."""
@@ -223,6 +289,21 @@ class Job:
     def result(self) -> Any:
         """The job's return value as JSON, asked for after its last step."""
         return None
+
+    def close(self, outcome: str) -> None:
+        """Clean up: called in the job process after it completed, failed, stopped or timed out.
+
+        `outcome` is completed, failed, stopped or timed_out. A stop's grace and the time limit
+        go on; it is not called after an abort or when the process was lost.
+        """
+
+    @classmethod
+    def key(cls, parameters: dict[str, Any]) -> str:  # noqa: ARG003 (for those that override it)
+        """What executions with these parameters work on: at most `key_concurrency` run at once.
+
+        `parameters` as stored with the execution. Empty: no such limit.
+        """
+        return ""
 
     @classmethod
     def describe(cls) -> str:
@@ -289,8 +370,9 @@ def register(name: str, cls: type[Job], **options: Any) -> type[Job]:
 def job(name: str, **options: Any) -> Callable[[Any], Any]:
     """Give a Job class, or a plain function, the name under which it is stored and launched.
 
-    Options: label, type, queue, timeout_seconds, permissions; for a function also `parameters`,
-    a Django form class whose cleaned data the function gets as keyword arguments.
+    Options: label, type, queue, timeout_seconds, permissions and the other class attributes of
+    `Job`; for a function also `parameters`, a Django form class whose cleaned data the function
+    gets as keyword arguments.
     """
 
     def decorate(target: Any) -> Any:

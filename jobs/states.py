@@ -129,6 +129,15 @@ class StopLevel(models.TextChoices):
     KILL = "kill", "End the process at once"
 
 
+class Overlap(models.TextChoices):
+    """What a launch does when as many executions are open as may run at once."""
+
+    QUEUE = "queue", "Wait for its turn"
+    SKIP = "skip", "Launch nothing, show the open one"
+    REJECT = "reject", "Refuse the launch"
+    REPLACE = "replace", "Stop the open ones and start after them"
+
+
 def move(event: Event, status: str) -> Status | None:
     """The status that `event` leads to from `status`, or None when the table has no such move."""
     return MOVES[event].get(Status(status))

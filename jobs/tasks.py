@@ -16,7 +16,8 @@ from django.utils import timezone
 from jobs.definition import REGISTRY
 from jobs.dispatch import TASK
 from jobs.engine import shutdown
-from jobs.engine.supervisor import claim, supervise
+from jobs.engine.claim import claim
+from jobs.engine.supervisor import supervise
 from jobs.models import Worker
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from jobs import control
+from jobs.engine.claim import claim
 from jobs.engine.recover import close_console
 from jobs.engine.runner import run
-from jobs.engine.supervisor import claim
 from jobs.models import JobExecution
 
 

@@ -77,6 +77,7 @@ def launch(
     execution.job_version, execution.type = definition.version(), definition.type
     execution.parameters, execution.note = given.values, note
     execution.user, execution.trigger = user, trigger
+    execution.username = user.get_username() if user else ""
     execution.status = Status.DEFERRED if deferred or not_before else Status.QUEUED
     execution.not_before, execution.expires_at = not_before, expires_at
     execution.priority = execution.priority if priority is None else priority

@@ -21,8 +21,8 @@ UPDATE jobs_stepexecution SET cursor = %s::jsonb, position = %s, total = coalesc
 WHERE id = %s
 """  # noqa: S608 (the names are our own)
 COPY_WARNINGS = (
-    'COPY jobs_stepwarning (execution_id, step_id, "row", key, "column", value, code, message)'
-    " FROM STDIN"
+    "COPY jobs_stepwarning"
+    ' (execution_id, step_id, "row", key, "column", value, code, message, outcome) FROM STDIN'
 )
 CUT = 200  # characters of a key or value that a warning keeps
 
@@ -67,6 +67,7 @@ def _copy_warnings(
                     _storable(found.value)[:CUT],
                     found.code,
                     _storable(found.message),
+                    found.outcome,
                 )
             )
 

@@ -51,6 +51,11 @@ def count_refused(error: Exception) -> Counters:
     return Counters(skipped=1) if isinstance(error, Skip) else Counters(failed=1)
 
 
+def outcome_of(error: Exception) -> str:
+    """What its warning says became of the item."""
+    return "skipped" if isinstance(error, Skip) else "failed"
+
+
 def explain(error: Exception) -> tuple[str, str]:
     """The code and the sentence of an item's error."""
     if isinstance(error, Skip):

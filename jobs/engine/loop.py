@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from jobs.definition import ChunkStep, Counters, ItemWarning
 from jobs.engine import checkpoint
 from jobs.engine.database import raw_cursor
-from jobs.engine.halving import ITEM_ERRORS, count_refused, explain, halve
+from jobs.engine.halving import ITEM_ERRORS, count_refused, explain, halve, outcome_of
 from jobs.engine.lease import Lease
 from jobs.models import StepExecution
 
@@ -74,4 +74,6 @@ def _warning(item: Item, error: Exception) -> ItemWarning:
     code, message = explain(error)
     position, value = item
     key = str(getattr(value, "pk", position))
-    return ItemWarning(code=code, message=message, key=key, value=str(value)[:200])
+    return ItemWarning(
+        code=code, message=message, key=key, value=str(value)[:200], outcome=outcome_of(error)
+    )

@@ -1,4 +1,4 @@
-"""Claim an execution, fork its job and watch over it until it is gone."""
+"""Fork the job of a claimed execution and watch over it until it is gone."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import logging
 import os
 import select
 import signal
-import socket
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F
-from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Coalesce
+from django.db import DatabaseError, connection
 
-from jobs.definition import REGISTRY
 from jobs.dispatch import dispatch
 from jobs.engine import shutdown
 from jobs.engine.console import Stream
@@ -27,9 +21,7 @@ from jobs.engine.database import cancel_sql
 from jobs.engine.process import CRASHED, DATABASE_LOST, DONE, JobProcess, fork_job
 from jobs.engine.recover import close_console, take_back
 from jobs.engine.runner import DatabaseLost, run
-from jobs.models import Attempt, JobExecution
-from jobs.models.base import ClockNow, seconds
-from jobs.permissions import may
+from jobs.models import JobExecution
 from jobs.states import HELD, Event, Status, StopLevel
 
 log = logging.getLogger(__name__)
@@ -47,61 +39,6 @@ WHERE id = %s AND attempt = %s AND status = ANY(%s)
 RETURNING status, stop_level, stop_deadline_at <= clock_timestamp(),
   deadline_at + make_interval(secs => %s) <= clock_timestamp()
 """
-
-
-def claim(pk: str, worker: str, task_id: str = "") -> JobExecution | None:
-    """Begin an attempt at a queued execution, or None when it is not ours to begin.
-
-    A second copy of the same message, a message for what has been stopped, and one for code that
-    this worker does not have come to nothing.
-    """
-    with transaction.atomic():
-        row = (
-            JobExecution.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-            .filter(pk=pk, status=Status.QUEUED)
-            .select_related("profile", "user")
-            .first()
-        )
-        if row is None or (row.retry_at and row.retry_at > _clock()) or not _knows(row):
-            return None
-        if row.user_id and not (right := may(row.user, "launch", row.profile or REGISTRY[row.job])):
-            row.transition(Event.FAIL, error=f"{right.reason} It was not started.")
-            return None
-        lease = seconds(settings.JOBS_LEASE_SECONDS)
-        row.transition(
-            Event.START,
-            attempt=F("attempt") + 1,
-            job_version=REGISTRY[row.job].version(),
-            worker=worker,
-            node=socket.gethostname(),
-            task_id=task_id,
-            lease_expires_at=ClockNow() + lease,
-            progress_at=ClockNow(),
-            console_open=True,
-            started_at=Coalesce("started_at", ClockNow()),
-            deadline_at=_deadline(row),
-            retry_at=None,
-        )
-        Attempt.objects.create(execution=row, number=row.attempt, worker=worker, node=row.node)
-    return row
-
-
-def _clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
-
-
-def _knows(row: JobExecution) -> bool:
-    """This worker has the job's code, and the version that earlier attempts began with."""
-    job = REGISTRY.get(row.job)
-    return job is not None and (row.attempt == 0 or job.version() == row.job_version)
-
-
-def _deadline(row: JobExecution) -> CombinedExpression | None:
-    if row.timeout_seconds is None:
-        return None
-    return ClockNow() + timedelta(seconds=max(0.0, row.timeout_seconds - row.running_seconds))
 
 
 def supervise(execution: JobExecution) -> None:

@@ -1,9 +1,12 @@
 """What is remembered: profiles, executions, their steps, warnings, files, console and history."""
 
-from jobs.models.execution import Attempt, JobExecution, NotAllowed, StatusChange
+from jobs.models.execution import Attempt, JobExecution, NotAllowed, StatusChange, Takes
 from jobs.models.files import ExecutionFile, Upload
-from jobs.models.fleet import ApiToken, Worker
+from jobs.models.fleet import ApiToken, Maintenance, PausedQueue, Worker
+from jobs.models.limits import Slot, StartRate
+from jobs.models.notification import Notification, OutboxMessage
 from jobs.models.profile import JobProfile, ProfileGrant
+from jobs.models.schedule import Firing, Schedule
 from jobs.models.step import ConsoleText, StepExecution, StepWarning
 
 __all__ = [
@@ -11,13 +14,22 @@ __all__ = [
     "Attempt",
     "ConsoleText",
     "ExecutionFile",
+    "Firing",
     "JobExecution",
     "JobProfile",
+    "Maintenance",
     "NotAllowed",
+    "Notification",
+    "OutboxMessage",
+    "PausedQueue",
     "ProfileGrant",
+    "Schedule",
+    "Slot",
+    "StartRate",
     "StatusChange",
     "StepExecution",
     "StepWarning",
+    "Takes",
     "Upload",
     "Worker",
 ]

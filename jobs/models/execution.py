@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
@@ -51,6 +52,14 @@ PARTICIPLES = {
     Event.EXPIRE: "expired",
     Event.LOSE: "given up",
 }
+
+
+class Takes(models.TextChoices):
+    """What an execution takes of its source; by default all of it."""
+
+    FAILED = "failed", "The failed rows of the execution it continues"
+
+
 TYPE_LABELS = [(name, name.replace("_", " ").capitalize()) for name in TYPES]
 
 
@@ -97,19 +106,35 @@ class JobExecution(models.Model):
         related_name="executions",
         db_index=False,  # Meta has two that begin with it
     )
+    # Who launched it, kept when the account is gone; empty for the platform itself.
+    username = models.CharField(max_length=150, blank=True)
     trigger = models.CharField(max_length=20, default="api")
     note = models.TextField(blank=True)
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
     continues = models.ForeignKey("self", models.SET_NULL, null=True, related_name="continued_by")
+    takes = models.CharField(max_length=10, choices=Takes, blank=True)
+    # A child that does one part of a step of its parent.
+    parent_step = models.CharField(max_length=100, blank=True)
+    partition = models.PositiveSmallIntegerField(null=True)
+    partitions = models.PositiveSmallIntegerField(null=True)
+    schedule = models.ForeignKey(
+        "Schedule", models.SET_NULL, null=True, related_name="executions", db_index=False
+    )
+    scheduled_for = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=255, null=True)
     fingerprint = models.CharField(max_length=64, blank=True)
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     queue = models.CharField(max_length=100, default="default")
     priority = models.SmallIntegerField(default=0)  # lower goes first
+    aimed_node = models.CharField(max_length=100, blank=True)  # the only node it may run on
+    aimed_roles = ArrayField(models.CharField(max_length=50), default=list)
+    limits = models.JSONField(default=dict)  # key: how many may hold a slot of it at once
+    start_rates = models.JSONField(default=dict)  # key: at most how many starts in a time
     not_before = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
-    retry_at = models.DateTimeField(null=True)  # set after a crash: not before this moment
+    # Not before this moment, after a crash or while it is throttled; `reason` says why.
+    retry_at = models.DateTimeField(null=True)
     timeout_seconds = models.PositiveIntegerField(null=True)
     deadline_at = models.DateTimeField(null=True)
     running_seconds = models.FloatField(default=0)  # over finished attempts
@@ -127,7 +152,13 @@ class JobExecution(models.Model):
     checkpoints = models.BigIntegerField(default=0)
     crashes = models.PositiveIntegerField(default=0)  # in a row, at checkpoint crashed_at
     crashed_at = models.BigIntegerField(null=True)
+    retries = models.PositiveIntegerField(default=0)  # of declared errors, at checkpoint retried_at
+    retried_at = models.BigIntegerField(null=True)
+    # An unstoppable section that it is in, and the moment until which a stop waits for it.
+    section = models.CharField(max_length=200, blank=True)
+    section_until = models.DateTimeField(null=True)
 
+    stop_step = models.PositiveSmallIntegerField(null=True)  # order of the one step to stop
     stop_level = models.CharField(max_length=10, choices=StopLevel, blank=True)
     stop_requested_at = models.DateTimeField(null=True)
     stop_deadline_at = models.DateTimeField(null=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from knox.models import AbstractAuthToken
+
+from jobs.models.base import ClockNow
 
 SEEN_WITHIN = dt.timedelta(seconds=15)
 
@@ -21,7 +24,8 @@ class WorkerQuerySet(models.QuerySet):
 class Worker(models.Model):
     """A process that reports itself: a Celery worker with its slots, or a controller.
 
-    `definitions` maps the jobs that its code knows to their versions.
+    `definitions` maps the jobs that its code knows to their versions, `roles` are what its node
+    is good for. While `drain_requested_at` is set it takes nothing and hands over what it has.
     """
 
     class Kind(models.TextChoices):
@@ -35,6 +39,8 @@ class Worker(models.Model):
     queues = ArrayField(models.CharField(max_length=100), default=list)
     slots = models.PositiveSmallIntegerField(default=0)
     definitions = models.JSONField(default=dict)
+    roles = ArrayField(models.CharField(max_length=50), default=list)
+    drain_requested_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
 
@@ -46,6 +52,39 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PausedQueue(models.Model):
+    """A queue from which nothing is started until somebody resumes it: this row is the pause."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    reason = models.TextField(blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(db_default=ClockNow())
+
+    class Meta:
+        ordering = ("name",)
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Maintenance(models.Model):
+    """Nothing is started anywhere while its one row exists; every page says the reason."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    reason = models.TextField()
+    refuses_launches = models.BooleanField(default=False)  # else launches are queued
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    began_at = models.DateTimeField(db_default=ClockNow())
+
+    class Meta:
+        default_permissions = ()
+        constraints = (models.CheckConstraint(name="one_maintenance", condition=models.Q(id=1)),)
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class ApiToken(AbstractAuthToken):

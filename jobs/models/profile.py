@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
 from django.db import models
@@ -12,6 +13,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from jobs.definition import REGISTRY, Job, find
+from jobs.states import Overlap
 
 CODE = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*$",
@@ -36,6 +38,11 @@ class JobProfile(models.Model):
     locked = models.JSONField(default=list, blank=True)
     queue = models.CharField(max_length=50, blank=True)
     priority = models.SmallIntegerField(default=0)
+    concurrency = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 is one at a time
+    overlap = models.CharField(max_length=10, choices=Overlap, default=Overlap.QUEUE)
+    start_rate = models.CharField(max_length=20, blank=True)  # such as "10/m"
+    node = models.CharField(max_length=100, blank=True)  # the only node it may run on
+    node_roles = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     timeout_seconds = models.PositiveIntegerField(null=True, blank=True)
     stop_grace_seconds = models.PositiveIntegerField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
@@ -54,6 +61,11 @@ class JobProfile(models.Model):
         "locked",
         "queue",
         "priority",
+        "concurrency",
+        "overlap",
+        "start_rate",
+        "node",
+        "node_roles",
         "timeout_seconds",
         "stop_grace_seconds",
     )

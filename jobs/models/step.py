@@ -35,6 +35,9 @@ class StepExecution(models.Model):
     skipped = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
     warnings_count = models.PositiveBigIntegerField(default=0)
+    carried = models.PositiveBigIntegerField(default=0)  # items done by the execution it continues
+    optional = models.BooleanField(default=False)
+    error = models.TextField(blank=True)  # why it failed
     reason = models.TextField(blank=True)  # why it was skipped
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -71,7 +74,7 @@ class StepExecution(models.Model):
         if self.status == StepStatus.PENDING:
             return 0.0
         if self.total:
-            return min(1.0, self.processed / self.total)
+            return min(1.0, (self.carried + self.processed) / self.total)
         if self.length:
             return min(1.0, self.position / self.length)
         return None
@@ -79,6 +82,11 @@ class StepExecution(models.Model):
 
 class StepWarning(models.Model):
     """One item, or one value of it, that was left out, and why."""
+
+    class Outcome(models.TextChoices):
+        FAILED = "failed", "Failed"
+        SKIPPED = "skipped", "Skipped"
+        KEPT = "kept", "Written all the same"
 
     execution = models.ForeignKey(
         JobExecution, models.CASCADE, related_name="warnings", db_index=False
@@ -90,6 +98,7 @@ class StepWarning(models.Model):
     value = models.CharField(max_length=200, blank=True)
     code = models.CharField(max_length=50)
     message = models.TextField()
+    outcome = models.CharField(max_length=10, choices=Outcome, db_default=Outcome.FAILED)
 
     class Meta:
         ordering = ("id",)

@@ -188,7 +188,8 @@ def _other_delimiter(header: list[str], chosen: str) -> str:
 
 def _nothing_but_a_header(batch: Batch) -> StagedChunk:
     """A chunk without rows that says so: an empty export of another system is no failure."""
-    warning = ItemWarning(code="no_rows", message="The file has a header and no rows.")
+    said = "The file has a header and no rows."
+    warning = ItemWarning(code="no_rows", message=said, outcome="kept")
     return StagedChunk(
         rows=[],
         row_numbers=[],

@@ -109,6 +109,7 @@ class MergeStager:
                 message=f"Row {rows[last]} has the same key and came later.",
                 row=rows[n],
                 key=keys[n],
+                outcome="skipped",
             )
             for n, last in sorted(superseded.items())
         ]

@@ -305,20 +305,29 @@ class _Faults:
     def add(self, place: int, column: str, value: str, error: Exception) -> None:
         code = getattr(error, "code", None) or "invalid"
         messages = getattr(error, "messages", None) or [str(error)]
-        self._add(place, code, " ".join(messages), column, value)
+        self._add(place, (code, " ".join(messages)), column, value)
 
     def skip(self, place: int, reason: str) -> None:
         self.skipped += 1
-        self._add(place, "skipped", reason)
+        self._add(place, ("skipped", reason), outcome="skipped")
 
-    def _add(self, place: int, code: str, message: str, column: str = "", value: str = "") -> None:
+    def _add(
+        self,
+        place: int,
+        said: tuple[str, str],
+        column: str = "",
+        value: str = "",
+        *,
+        outcome: str = "failed",
+    ) -> None:
         warning = ItemWarning(
-            code=code,
-            message=message,
+            code=said[0],
+            message=said[1],
             row=self.batch.rows[self.indexes[place]],
             key=shown(self.keys[place]),
             column=column,
             value=shown(value),
+            outcome=outcome,
         )
         self.found.setdefault(place, []).append(warning)
 
