@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection
@@ -11,9 +12,34 @@ from django.db import connection
 from jobs.definition import DECLARED_PROFILES, REGISTRY
 
 POSTGRESQL = 18
+TAG = "jobs"  # what a worker checks at its start
+# Which time must be over before which other one, and what happens if it is not.
+IN_ORDER = (
+    ("HEARTBEAT", "SELF_FENCE", "a healthy worker would end its own jobs between two renewals"),
+    ("IDLE_TRANSACTION", "SELF_FENCE", "a frozen job would keep its locks from the next attempt"),
+    ("SELF_FENCE", "LEASE", "the next attempt would begin while the one before still works"),
+)
 
 
-@register()
+@register(TAG)
+def time_outs_are_in_order(**_: Any) -> list[CheckMessage]:
+    """A worker that is cut off must be silent before another one takes over."""
+    found = []
+    for first, second, otherwise in IN_ORDER:
+        names = f"JOBS_{first}_SECONDS", f"JOBS_{second}_SECONDS"
+        short, long = (getattr(settings, name) for name in names)
+        if short >= long:
+            found.append(
+                Error(
+                    f"{names[0]} is {short:g} and {names[1]} is {long:g}: {otherwise}.",
+                    hint=f"Make {names[0]} smaller than {names[1]}.",
+                    id="jobs.E004",
+                )
+            )
+    return found
+
+
+@register(TAG)
 def profiles_name_installed_jobs(**_: Any) -> list[CheckMessage]:
     return [
         Error(

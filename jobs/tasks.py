@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
+from django.core.checks import ERROR, run_checks
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from jobs import checks
 from jobs.definition import REGISTRY
 from jobs.dispatch import TASK
 from jobs.engine import shutdown
@@ -50,6 +53,14 @@ def _claim(execution_id: str, worker: str, task_id: str) -> Any:
             if last:
                 log.exception("Execution %s was not claimed; it will be sent again.", execution_id)
     return None
+
+
+@worker_init.connect
+def _refuse_to_start_wrong(**_: Any) -> None:
+    """End with what is wrong, before anything is claimed. Celery's own checks are not heard."""
+    found = [check for check in run_checks(tags=[checks.TAG]) if check.is_serious(ERROR)]
+    if found:
+        sys.exit("This worker does not start.\n" + "\n".join(map(str, found)))
 
 
 @worker_ready.connect
