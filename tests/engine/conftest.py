@@ -7,14 +7,10 @@ for. Tests therefore look at their own executions only.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,20 +21,8 @@ from django.db import connection
 from psycopg import sql
 
 from jobs import control
-from jobs.models import JobExecution, Worker
-
-ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 20  # seconds that a fact may take to come true
-
-
-def eventually(fact: Callable[[], Any], what: str, within: float = DEADLINE) -> Any:
-    """The value of `fact` as soon as it is true; fails with `what` after `within` seconds."""
-    end = time.monotonic() + within
-    while not (value := fact()):
-        if time.monotonic() > end:
-            pytest.fail(f"Not within {within} s: {what}")
-        time.sleep(0.02)
-    return value
+from jobs.models import JobExecution
+from tests.fleet import CONTROLLER, ROOT, Process, celery_worker, eventually, finished, until  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -90,52 +74,6 @@ def variables(_clone: str) -> dict[str, str]:
     return _on(_clone)
 
 
-class Process:
-    """A worker or controller in a session of its own."""
-
-    def __init__(self, command: list[str], variables: dict[str, str], log: Path):
-        self.log = log
-        with log.open("ab") as target:
-            self.popen = subprocess.Popen(
-                command, env=variables, cwd=ROOT, stdout=target, stderr=target,
-                start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self.popen.poll() is None:
-            os.kill(self.pid, number)
-
-    def end(self) -> None:
-        self.kill(signal.SIGTERM)
-        try:
-            self.popen.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.pid, signal.SIGKILL)
-            self.popen.wait(5)
-
-
-@contextmanager
-def celery_worker(
-    variables: dict[str, str], folder: Path, queues: str, slots: int = 2
-) -> Iterator[Process]:
-    """A Celery worker that has reported itself."""
-    name = f"{uuid.uuid4().hex[:8]}@test"
-    command = [
-        sys.executable, "-m", "celery", "-A", "config", "worker", "-n", name, "-c", str(slots),
-        "-Q", queues, "-l", "INFO", "--without-gossip", "--without-mingle", "--disable-prefetch",
-    ]  # fmt: skip
-    process = Process(command, variables, folder / f"{name}.log")
-    try:
-        eventually(lambda: Worker.objects.filter(name=name).exists(), f"{name} reports itself", 30)
-        yield process
-    finally:
-        process.end()
-
-
 @pytest.fixture(scope="session")
 def _shared_worker(
     variables: dict[str, str], tmp_path_factory: Any, django_db_blocker: Any
@@ -153,8 +91,7 @@ def _shared_worker(
 @pytest.fixture(scope="session")
 def controller(variables: dict[str, str], tmp_path_factory: Any) -> Iterator[Process]:
     """A controller for the whole session."""
-    command = [sys.executable, "manage.py", "jobs", "controller"]
-    process = Process(command, variables, tmp_path_factory.mktemp("controller") / "log")
+    process = Process(CONTROLLER, variables, tmp_path_factory.mktemp("controller") / "log")
     yield process
     process.end()
 
@@ -184,21 +121,3 @@ def launch() -> Callable[..., JobExecution]:
         return control.activate(execution)
 
     return launched
-
-
-def until(
-    execution: JobExecution, fact: Callable[[JobExecution], Any], within: float = DEADLINE
-) -> JobExecution:
-    """The execution as soon as `fact` is true of it."""
-
-    def true() -> bool:
-        execution.refresh_from_db()
-        return bool(fact(execution))
-
-    eventually(true, f"{execution.name}: {execution.status}, {execution.error}", within)
-    return execution
-
-
-def finished(execution: JobExecution, within: float = DEADLINE) -> JobExecution:
-    """The execution when it has ended and its console is complete."""
-    return until(execution, lambda found: not found.is_live, within)

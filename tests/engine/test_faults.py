@@ -13,8 +13,8 @@ from django.conf import settings
 from jobs.dispatch import TASK
 from jobs.models import JobExecution
 from jobs.states import Status
-from tests.engine.conftest import celery_worker, eventually, finished, until
-from tests.engine.test_worker import effects, is_alive, parent_of
+from tests.engine.test_worker import effects
+from tests.fleet import celery_worker, eventually, finished, is_alive, parent_of, until
 
 SLOW = {"rows": 1500, "pause": 0.05}
 LEFT_OUT = {row for row in range(1500) if row % 100 in (7, 8)} | {13}

@@ -15,8 +15,7 @@ from jobs import control
 from jobs.engine.database import own_connection
 from jobs.models import JobExecution
 from jobs.states import Status
-from tests.engine.conftest import celery_worker, eventually, finished, until
-from tests.engine.test_worker import parent_of
+from tests.fleet import celery_worker, eventually, finished, parent_of, until
 
 ROWS = 40_000
 BAD = 400  # one row in a hundred names a family that does not exist

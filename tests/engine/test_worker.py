@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,7 +11,7 @@ from django.db import connection, transaction
 from jobs import control
 from jobs.models import JobExecution
 from jobs.states import Status
-from tests.engine.conftest import eventually, finished, until
+from tests.fleet import eventually, finished, is_alive, until
 from tests.samples.models import Effect
 
 SLOW = {"rows": 2000, "pause": 0.05}
@@ -26,18 +24,6 @@ def effects(execution: JobExecution) -> list[int]:
 def text(execution: JobExecution, stream: str) -> str:
     pieces = execution.console.filter(stream=stream)
     return b"".join(bytes(piece.text) for piece in pieces).decode()
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_job_runs_to_its_end_with_exact_counters(worker, launch):
