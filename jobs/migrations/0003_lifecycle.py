@@ -145,7 +145,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='stepwarning',
             name='outcome',
-            field=models.CharField(choices=[('failed', 'Failed'), ('skipped', 'Skipped'), ('kept', 'Written all the same')], db_db_default='failed', max_length=10),
+            field=models.CharField(choices=[('failed', 'Failed'), ('skipped', 'Skipped'), ('kept', 'Written all the same')], db_default='failed', max_length=10),
         ),
         migrations.AddField(
             model_name='worker',
