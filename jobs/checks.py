@@ -24,7 +24,7 @@ IN_ORDER = (
 @register(TAG)
 def time_outs_are_in_order(**_: Any) -> list[CheckMessage]:
     """A worker that is cut off must be silent before another one takes over."""
-    found = []
+    found: list[CheckMessage] = []
     for first, second, otherwise in IN_ORDER:
         names = f"JOBS_{first}_SECONDS", f"JOBS_{second}_SECONDS"
         short, long = (getattr(settings, name) for name in names)

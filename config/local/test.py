@@ -1,7 +1,8 @@
-"""`manage.py test [pytest arguments]`: pytest, with servers of its own.
+"""`manage.py test [--redis] [pytest arguments]`: pytest, with servers of its own.
 
-Without arguments all tests run, on as many cores as there are, at most four. MILLRACE_DATA names
-the folder of real data; without it the tests that need it are skipped.
+Without arguments all tests run, on as many cores as there are, at most four. With `--redis` the
+machine's redis-server takes Valkey's place. MILLRACE_DATA names the folder of real data; without
+it the tests that need it are skipped.
 """
 
 import os
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from config.local import throwaway
+from config.local.servers import Redis, Valkey
 
 # Leases and deadlines in their production order, but short enough to wait for.
 FAST = {
@@ -27,6 +29,12 @@ MOST_CORES = 4
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with the arguments."""
     everything = ["-n", str(min(MOST_CORES, os.cpu_count() or 1))]
-    command = [sys.executable, "-m", "pytest", *(arguments or everything)]
+    wanted = [argument for argument in arguments if argument != "--redis"]
+    command = [sys.executable, "-m", "pytest", *(wanted or everything)]
     apps = ",".join(filter(None, ["tests.samples", os.environ.get("MILLRACE_APPS")]))
-    return throwaway.run(command, durable=False, variables=FAST | {"MILLRACE_APPS": apps})
+    return throwaway.run(
+        command,
+        durable=False,
+        variables=FAST | {"MILLRACE_APPS": apps},
+        broker=Redis if "--redis" in arguments else Valkey,
+    )

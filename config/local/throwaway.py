@@ -12,12 +12,18 @@ from types import FrameType
 
 from config.local.environment import ROOT
 from config.local.processes import LaunchError, guarded
-from config.local.servers import missing_servers, start_servers, stop_servers
+from config.local.servers import Valkey, missing_servers, start_servers, stop_servers
 
 GRACE_SECONDS = 15
 
 
-def run(command: Sequence[str], *, durable: bool, variables: dict[str, str]) -> int:
+def run(
+    command: Sequence[str],
+    *,
+    durable: bool,
+    variables: dict[str, str],
+    broker: type[Valkey] = Valkey,
+) -> int:
     """Start what DATABASE_URL and REDIS_URL do not name, run the command, clean up.
 
     Returns the command's exit code; Ctrl-C and SIGTERM end the command first, then the servers.
@@ -28,7 +34,7 @@ def run(command: Sequence[str], *, durable: bool, variables: dict[str, str]) -> 
             root = Path(folder)
             for name in ("logs", "files", "static"):
                 (root / name).mkdir()
-            servers = missing_servers(root, durable=durable)
+            servers = missing_servers(root, durable=durable, broker=broker)
             start_servers(servers)
             try:
                 return _run(command, _site(root) | variables)
