@@ -67,6 +67,8 @@ def is_alive(pid: int) -> bool:
 class Process:
     """A worker or controller in a session of its own, which ends when the tests end."""
 
+    name = ""
+
     def __init__(self, command: Sequence[str], variables: Mapping[str, str], log: Path):
         self.log = log
         with log.open("ab") as target:

@@ -1,8 +1,9 @@
-"""`manage.py test [--redis] [pytest arguments]`: pytest, with servers of its own.
+"""`manage.py test [--faults] [--redis] [pytest arguments]`: pytest, with servers of its own.
 
-Without arguments all tests run, on as many cores as there are, at most four. With `--redis` the
-machine's redis-server takes Valkey's place. MILLRACE_DATA names the folder of real data; without
-it the tests that need it are skipped.
+Without arguments all tests run but those of faults, on as many cores as there are, at most four.
+With `--faults` only those of faults run, one by one: they kill servers and processes of their own.
+With `--redis` the machine's redis-server takes Valkey's place. MILLRACE_DATA names the folder of
+real data; without it the tests that need it are skipped.
 """
 
 import os
@@ -24,13 +25,13 @@ FAST = {
     "JOBS_IDLE_TRANSACTION_SECONDS": "2",
 }
 MOST_CORES = 4
+FAULTS = "tests/faults"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run pytest with the arguments."""
-    everything = ["-n", str(min(MOST_CORES, os.cpu_count() or 1))]
     wanted = [argument for argument in arguments if argument != "--redis"]
-    command = [sys.executable, "-m", "pytest", *(wanted or everything)]
+    command = [sys.executable, "-m", "pytest", *_chosen(wanted)]
     apps = ",".join(filter(None, ["tests.samples", os.environ.get("MILLRACE_APPS")]))
     return throwaway.run(
         command,
@@ -38,3 +39,13 @@ def main(arguments: Sequence[str]) -> int:
         variables=FAST | {"MILLRACE_APPS": apps},
         broker=Redis if "--redis" in arguments else Valkey,
     )
+
+
+def _chosen(arguments: list[str]) -> list[str]:
+    """Which tests: those of faults only when asked for."""
+    if "--faults" not in arguments:
+        everything = ["-n", str(min(MOST_CORES, os.cpu_count() or 1))]
+        return [f"--ignore={FAULTS}", *(arguments or everything)]
+    arguments.remove("--faults")
+    named = any(argument.startswith(FAULTS) for argument in arguments)
+    return arguments if named else [FAULTS, *arguments]
