@@ -12,7 +12,7 @@ from tests.fleet import until
 from tests.samples.models import Effect
 
 SLOW = {"rows": 1500, "pause": 0.05}
-LONG = {"rows": 6000, "pause": 0.1}  # twelve seconds
+LONG = {"rows": 3000, "pause": 0.1}  # six seconds
 
 
 def left_out(rows: int) -> set[int]:

@@ -1,4 +1,4 @@
-"""A TCP proxy with faults: latency, throttle, black hole, reset, half-close. Linux and asyncio only.
+"""A TCP proxy with faults: latency, throttle, black hole, reset, half-close.
 
 It runs in a thread of its own; the switches may be turned while connections are open.
 """

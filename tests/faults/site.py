@@ -141,9 +141,7 @@ class Site:
     def living(self) -> list[int]:
         """The processes of this site that live, whoever started them."""
         mark = f"{TAG}={self.tag}".encode()
-        return [
-            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has(pid, mark)
-        ]
+        return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _has(entry, mark)]
 
     def end(self) -> None:
         """End every process, then the servers."""
@@ -177,11 +175,11 @@ class Site:
             return cursor.fetchall() if cursor.description else []
 
 
-def _has(pid: int, mark: bytes) -> bool:
+def _has(process: Path, mark: bytes) -> bool:
     try:
-        if mark not in Path(f"/proc/{pid}/environ").read_bytes():
+        if mark not in (process / "environ").read_bytes():
             return False
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 

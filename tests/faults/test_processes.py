@@ -102,11 +102,11 @@ def test_a_deploy(site, saw):
 def test_the_supervisor_is_frozen_and_its_job_goes_on(site, saw):
     site.controller()
     site.worker("default", slots=2)
-    execution = in_the_middle(site, rows=1500, pause=0.6)
+    execution = in_the_middle(site, rows=1000, pause=0.5)
     job, supervisor, watch = execution.pid, parent_of(execution.pid), Watch()
     os.kill(supervisor, signal.SIGSTOP)
     # Its chunks renew the lease, so nobody has to take over; it ends itself.
-    finished_by_itself = until(execution, lambda e: e.checkpoints > 20 or e.attempt > 1, 30)
+    finished_by_itself = until(execution, lambda e: e.checkpoints > 14 or e.attempt > 1, 30)
     os.kill(supervisor, signal.SIGCONT)
     saw(attempts=finished_by_itself.attempt)
     saw(recovered=watch.seconds, **assert_complete(finished(execution, 60)))
