@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
 from django.db import connection
-from kombu import Connection
+from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
 
 from jobs.models.fleet import SEEN_WITHIN
@@ -23,8 +25,11 @@ log = logging.getLogger(__name__)
 TASK = "jobs.run"
 # A web request never waits longer than this for a broker that does not answer.
 PUBLISH_TIMEOUT_SECONDS = 0.3
+# A broker that did not answer is not asked to revoke anything again before that.
+DEAF_SECONDS = 10.0
 
 _local = threading.local()
+_deaf = SimpleNamespace(until=0.0)
 
 # Chooses the next executions of a queue in SQL order and marks them as told, in one statement.
 # A row counts as outstanding until it is claimed, or until its message is taken for lost:
@@ -66,7 +71,7 @@ def dispatch(queue: str) -> int:
     chosen = _choose(queue)
     for position, (pk, attempt, count) in enumerate(chosen):
         try:
-            _publish(queue, str(pk), task_id=f"{pk}.{attempt + 1}.{count}")
+            _publish(queue, str(pk), task_id=task_id_of(pk, attempt, count))
         except (OperationalError, OSError) as error:
             log.warning("The broker did not take a message for queue %r: %s", queue, error)
             _forget([pk for pk, *_ in chosen[position:]])
@@ -146,6 +151,47 @@ def _publish(queue: str, execution_id: str, task_id: str) -> None:
     except OperationalError:
         _drop_broker()
         raise
+
+
+def forget_message(execution_id: str) -> None:
+    """Its message came to a worker that takes nothing: send another with the next look."""
+    _forget([execution_id])
+
+
+def task_id_of(pk: Any, attempt: int, dispatch_count: int) -> str:
+    """The id of a message for the attempt after `attempt`; each dispatch has one of its own.
+
+    A revoked id is thrown away by workers for as long as they live.
+    """
+    return f"{pk}.{attempt + 1}.{dispatch_count}"
+
+
+def revoke(task_ids: list[str]) -> bool:
+    """Ask all workers to throw away these messages; whether the broker took the request.
+
+    Best effort: the rows say what may still be started. A broker that does not answer costs about
+    half a second once, and is then left alone for DEAF_SECONDS. Celery's own `control.revoke` would
+    try again for ever, on a connection without our time-outs.
+    """
+    if not task_ids or time.monotonic() < _deaf.until:
+        return False
+    app: Any = current_app
+    mailbox = app.control.mailbox
+    order = {"task_id": task_ids, "terminate": False, "signal": "SIGTERM"}
+    message = {"method": "revoke", "arguments": order, "destination": None}
+    headers = {"clock": app.clock.forward(), "expires": 0}
+    broker: Any = _broker()
+    try:
+        Producer(broker.default_channel, auto_declare=False).publish(
+            message, exchange=mailbox.exchange.name, declare=[mailbox.exchange],
+            serializer=mailbox.serializer, headers=headers, retry=False,
+        )  # fmt: skip
+    except (OperationalError, OSError, *broker.connection_errors) as error:
+        log.warning("The broker did not take a revoke: %s", error)
+        _deaf.until = time.monotonic() + DEAF_SECONDS
+        _drop_broker()
+        return False
+    return True
 
 
 def _broker() -> Connection:

@@ -10,11 +10,11 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs.control.refusals import AlreadyFinished, Refused
-from jobs.dispatch import dispatch
+from jobs.dispatch import dispatch, revoke, task_id_of
 from jobs.models import JobExecution, StatusChange
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import require
-from jobs.states import FINISHED, Event, Status, StopLevel
+from jobs.states import FINISHED, HELD, Event, Status, StopLevel
 
 LEVELS = list(StopLevel)
 
@@ -65,6 +65,7 @@ def stop(
         require(by, "abort", execution)
     with transaction.atomic():
         row = JobExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
+        transaction.on_commit(partial(revoke, _task_ids(row)), robust=True)
         if row.status in FINISHED:
             _refuse_unless_stopped(row)
         elif row.status in {Status.RUNNING, Status.PAUSING, Status.JOINING, Status.STOPPING}:
@@ -76,6 +77,15 @@ def stop(
             )
     execution.refresh_from_db()
     return execution
+
+
+def _task_ids(row: JobExecution) -> list[str]:
+    """The message that may be under way for it, or that its worker has."""
+    if row.status in HELD and row.task_id:
+        return [row.task_id]
+    if row.status == Status.QUEUED and row.dispatched_at:
+        return [task_id_of(row.pk, row.attempt, row.dispatch_count)]
+    return []
 
 
 def abort(execution: JobExecution, *, by: User | None = None, reason: str = "") -> JobExecution:
