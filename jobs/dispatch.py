@@ -29,6 +29,7 @@ PUBLISH_TIMEOUT_SECONDS = 0.3
 DEAF_SECONDS = 10.0
 
 _local = threading.local()
+_inherited: list[Connection | None] = []  # kept, for closing one would end it for the parent
 _deaf = SimpleNamespace(until=0.0)
 
 # Chooses the next executions of a queue in SQL order and marks them as told, in one statement.
@@ -205,6 +206,11 @@ def _broker() -> Connection:
         }
         _local.broker = broker = current_app.connection_for_write(transport_options=timeouts)
     return broker
+
+
+def forget_broker() -> None:
+    """After a fork: leave the parent's connection alone, and open another when it is needed."""
+    _inherited.append(_local.__dict__.pop("broker", None))
 
 
 def _drop_broker() -> None:

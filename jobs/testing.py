@@ -33,7 +33,7 @@ def run_now(
     claimed = claim(str(execution.pk), "test")
     if claimed is None:
         raise RuntimeError(f"“{execution.name}” could not be started: {execution.error}")
-    run(claimed, overlapped=False)
+    run(claimed, forked=False)
     close_console(claimed, claimed.attempt)
     execution.refresh_from_db()
     return execution

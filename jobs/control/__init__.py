@@ -7,6 +7,13 @@ happened.
 
 from __future__ import annotations
 
+from jobs.control.again import (
+    continue_,
+    failed_items,
+    relaunch,
+    retry_failed,
+    take_over_steps,
+)
 from jobs.control.answers import Receipt, actions, receipt
 from jobs.control.launching import launch, upload
 from jobs.control.profiles import check_profile, delete_profile
@@ -29,13 +36,18 @@ __all__ = [
     "actions",
     "activate",
     "check_profile",
+    "continue_",
     "delete",
     "delete_profile",
+    "failed_items",
     "launch",
     "pause",
     "receipt",
+    "relaunch",
     "resume",
+    "retry_failed",
     "stop",
+    "take_over_steps",
     "upload",
     "usual_grace",
 ]

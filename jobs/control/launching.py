@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -50,6 +51,7 @@ def launch(
     expires_at: Any = None,
     priority: int | None = None,
     idempotency_key: str | None = None,
+    parent: JobExecution | None = None,
 ) -> JobExecution:
     """Launch a profile, or a job by its name, with parameters laid over the profile's.
 
@@ -72,23 +74,32 @@ def launch(
     uploads = {field: _find_upload(field, pk, user) for field, pk in given.uploads.items()}
     files = {field: form_parameters.NamedFile(up.name, up.size) for field, up in uploads.items()}
     form_parameters.clean(definition, given.values, files)
-    execution = _of_profile(profile) if profile else _of_job(definition)
+    execution = new_execution(definition, profile, given.values)
     execution.name = name[:200] or execution.name
-    execution.job_version, execution.type = definition.version(), definition.type
-    execution.parameters, execution.note = given.values, note
+    execution.note, execution.parent = note, parent
     execution.user, execution.trigger = user, trigger
     execution.username = user.get_username() if user else ""
     execution.status = Status.DEFERRED if deferred or not_before else Status.QUEUED
     execution.not_before, execution.expires_at = not_before, expires_at
     execution.priority = execution.priority if priority is None else priority
-    execution.timeout_seconds = execution.timeout_seconds or definition.timeout_seconds
     execution.idempotency_key = idempotency_key
     execution.fingerprint = form_parameters.fingerprint(
         profile.code if profile else definition.name,
         given,
         {field: up.sha256 for field, up in uploads.items()},
     )
-    return _store(execution, uploads)
+    return store(execution, uploads)
+
+
+def new_execution(
+    definition: JobClass, profile: JobProfile | None, parameters: dict[str, Any]
+) -> JobExecution:
+    """An execution that is not stored yet, as its job and profile have it."""
+    execution = _of_profile(profile) if profile else _of_job(definition)
+    execution.job_version, execution.type = definition.version(), definition.type
+    execution.parameters = parameters
+    execution.timeout_seconds = execution.timeout_seconds or definition.timeout_seconds
+    return execution
 
 
 def _of_profile(profile: JobProfile) -> JobExecution:
@@ -107,22 +118,22 @@ def _of_job(job: JobClass) -> JobExecution:
     return JobExecution(name=job.label, job=job.name, queue=job.queue)
 
 
-def _store(execution: JobExecution, uploads: dict[str, Upload]) -> JobExecution:
+def store(execution: JobExecution, files: Mapping[str, Upload | ExecutionFile]) -> JobExecution:
     """Write the execution with its files and first line of history, or find its earlier twin."""
     try:
         with transaction.atomic():
             if execution.status == Status.QUEUED:
                 execution.queued_at = timezone.now()
             execution.save(force_insert=True)
-            for field, up in uploads.items():
+            for field, given in files.items():
                 ExecutionFile.objects.create(
                     execution=execution,
                     role=ExecutionFile.Role.INPUT,
                     field=field,
-                    name=up.name,
-                    file=up.file.name,
-                    size=up.size,
-                    sha256=up.sha256,
+                    name=given.name,
+                    file=given.file.name,
+                    size=given.size,
+                    sha256=given.sha256,
                 )
             StatusChange.objects.create(
                 execution=execution,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce, Greatest
 
 from jobs.control.refusals import AlreadyFinished, Refused
 from jobs.dispatch import dispatch, revoke, task_id_of
 from jobs.models import JobExecution, StatusChange
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import require
-from jobs.states import FINISHED, HELD, Event, Status, StopLevel
+from jobs.states import FINISHED, HELD, OPEN, Event, Status, StopLevel
 
 LEVELS = list(StopLevel)
 
@@ -75,6 +77,8 @@ def stop(
             row.transition(
                 event, by=by, why=reason, stop_requested_at=ClockNow(), stop_requested_by=by
             )
+        for child in row.children.filter(status__in=OPEN).order_by("pk"):
+            stop(child, level=level, grace_seconds=grace, reason=reason or "With its parent.")
     execution.refresh_from_db()
     return execution
 
@@ -115,9 +119,19 @@ def _request_stop(
     by: User | None,
     reason: str,
 ) -> None:
-    """Write the wish and its deadline; the worker hears of it with its next renewal."""
+    """Write the wish and its deadline; the worker hears of it with its next renewal.
+
+    A section that cannot be stopped moves the deadline; a stop by force does not wait for it. An
+    execution that waits for its children has no worker: the controller ends it after them.
+    """
     deadline = ClockNow() + seconds(grace)
+    if level != StopLevel.KILL:
+        deadline = Greatest(deadline, Coalesce("section_until", deadline))
     if row.status != Status.STOPPING:
+        fields: dict[str, Any] = {}
+        if row.status == Status.JOINING:
+            left = grace + settings.JOBS_KILL_AFTER_SECONDS + settings.JOBS_LEASE_SECONDS
+            fields["lease_expires_at"] = ClockNow() + seconds(left)
         row.transition(
             Event.STOP,
             by=by,
@@ -126,6 +140,7 @@ def _request_stop(
             stop_requested_at=ClockNow(),
             stop_deadline_at=deadline,
             stop_requested_by=by,
+            **fields,
         )
         return
     higher = LEVELS.index(level) > LEVELS.index(StopLevel(row.stop_level or StopLevel.GRACEFUL))

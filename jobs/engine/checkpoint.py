@@ -43,8 +43,7 @@ def save(
     Meant to be called in the transaction that did the work; raises Lost, and everything rolls
     back. `cursor` may belong to any connection, `position` is the step's cursor as JSON.
     """
-    if warnings:
-        _copy_warnings(cursor, record, warnings)
+    _copy_warnings(cursor, record, warnings)
     text = json.dumps(position, cls=DjangoJSONEncoder)
     cursor.execute(SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk])
     moved = position != record.cursor or counters.processed > 0
@@ -52,15 +51,29 @@ def save(
     record.cursor = position
 
 
+def warn(cursor: psycopg.Cursor, record: StepExecution, warnings: Sequence[ItemWarning]) -> None:
+    """Write warnings about the step itself. The caller fences, and tells the fence their number."""
+    if warnings:
+        _copy_warnings(cursor, record, warnings)
+        cursor.execute(
+            "UPDATE jobs_stepexecution SET warnings_count = warnings_count + %s WHERE id = %s",
+            [len(warnings), record.pk],
+        )
+
+
 def _copy_warnings(
     cursor: psycopg.Cursor, record: StepExecution, warnings: Sequence[ItemWarning]
 ) -> None:
+    """Where a step is done in parts, the warnings of all stand together, with the parent's step."""
+    if not warnings:
+        return
+    execution_id, step_id = record.told_to or (record.execution_id, record.pk)
     with cursor.copy(COPY_WARNINGS) as copy:
         for found in sorted(warnings, key=lambda warning: warning.row or 0):
             copy.write_row(
                 (
-                    record.execution_id,
-                    record.pk,
+                    execution_id,
+                    step_id,
                     found.row,
                     _storable(found.key)[:CUT],
                     _storable(found.column)[:CUT],

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
-from jobs.definition import Counters
+from jobs.definition import Counters, JobError
 from jobs.engine import checkpoint
+from jobs.engine.children import Join, launch_child
 from jobs.engine.database import raw_cursor
 from jobs.engine.lease import Lease
 from jobs.engine.workspace import Workspace
-from jobs.models import StepExecution
+from jobs.models import JobExecution, StepExecution
+from jobs.states import OPEN
 
 
 class Context:
@@ -59,6 +62,48 @@ class Context:
     def check(self) -> None:
         """Let a pause, a stop or a deploy take effect here; nothing is saved."""
         self._lease.check()
+
+    @contextmanager
+    def unstoppable(self, name: str, max_seconds: float) -> Iterator[None]:
+        """Work that a stop waits for, at most so long; people read the name while they wait.
+
+        A stop that was asked for before takes effect here, before the work begins.
+        """
+        with self._lease.section(name, max_seconds):
+            yield
+
+    def launch(
+        self,
+        *,
+        job: str | None = None,
+        profile: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        name: str = "",
+    ) -> JobExecution:
+        """Launch a child, as the person who launched this execution; it begins at the checkpoint.
+
+        This execution is completed when its children have ended, and is stopped with them. One
+        that did not complete becomes a warning; to decide otherwise, `join()` and look at
+        `children()`. Raises JobError when it cannot be launched.
+        """
+        if not self._atomic:
+            raise JobError("A step that is not atomic cannot launch children.")
+        return launch_child(
+            self._lease.execution, job=job, profile=profile, parameters=parameters, name=name
+        )
+
+    def join(self, cursor: Any) -> None:
+        """A checkpoint at which the execution waits for its children, without holding a worker.
+
+        When the last has ended, the function is called again, with `cursor`.
+        """
+        self.checkpoint(cursor)
+        if self.children().filter(status__in=OPEN).exists():
+            raise Join
+
+    def children(self) -> QuerySet[JobExecution]:
+        """The executions that this one has launched."""
+        return self._lease.execution.children.filter(parent_step="")
 
     def log(self, sentence: str) -> None:
         """Say something on the execution's console."""

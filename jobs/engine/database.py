@@ -28,6 +28,17 @@ def own_connection() -> Iterator[psycopg.Connection]:
         yield own
 
 
+@contextmanager
+def beside(*, forked: bool) -> Iterator[psycopg.Cursor]:
+    """A cursor outside the job's transaction; without a job process, on Django's connection."""
+    if not forked:
+        with raw_cursor() as cursor:
+            yield cursor
+        return
+    with own_connection() as own, own.cursor() as cursor:
+        yield cursor
+
+
 def forget_connections() -> None:
     """After a fork: leave the parent's sessions alone. Closing one would end it for the parent."""
     for each in connections.all():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from jobs.dispatch import forget_broker
 from jobs.engine.database import forget_connections, name_connections
 from jobs.models import JobExecution
 
@@ -98,6 +99,7 @@ def _become_job(execution: JobExecution, parent: int, console: int, debug: int) 
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     _speak_through(console, debug)
     forget_connections()
+    forget_broker()
     name_connections(execution)
 
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from jobs.models import JobExecution
-from jobs.models.base import ClockNow, seconds
+from jobs.models.base import ClockNow, database_now, seconds
 from jobs.states import HELD, Event, Status
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ def take_back(
         row = JobExecution.objects.select_for_update(no_key=True).filter(pk=execution.pk).first()
         if row is None or row.attempt != attempt or row.status not in HELD:
             return None
+        if event is None and row.deadline_at and row.deadline_at <= database_now():
+            event = Event.TIME_OUT
         crashed = event is None and row.status == Status.RUNNING
         after = _crash(row, why) if crashed else row.transition(event or Event.RELEASE, why=why)
     log.warning("Execution %s, attempt %s: %s; it is now %s.", row.pk, attempt, why, after)
@@ -53,7 +55,11 @@ def _crash(row: JobExecution, why: str) -> Status:
         return row.transition(Event.LOSE, why=why, error=_poisoned(row, crashes, why), **fields)
     wait = 0 if crashes == 1 else 2**crashes  # the first crash may be the machine's; go on at once
     return row.transition(
-        Event.RELEASE, why=why, retry_at=ClockNow() + seconds(wait) if wait else None, **fields
+        Event.RELEASE,
+        why=why,
+        retry_at=ClockNow() + seconds(wait) if wait else None,
+        reason=f"Its worker was lost: {why}." if wait else "",
+        **fields,
     )
 
 

@@ -1,38 +1,28 @@
-"""What the job process does: go through the steps of one attempt and say how it ended."""
+"""What the job process does: one attempt, from its first step to the event that ends it."""
 
 from __future__ import annotations
 
 import logging
+import random
 import traceback
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models.functions import Coalesce
-from psycopg import errors
+from django.db.models import F
 
 from jobs import parameters
-from jobs.definition import (
-    COUNTERS,
-    ChunkStep,
-    FunctionStep,
-    InvalidParameters,
-    Job,
-    JobError,
-    StagedStep,
-    Step,
-    find,
-)
-from jobs.engine.context import Context
+from jobs.definition import InvalidParameters, Job, JobError, Partition, find
+from jobs.engine.children import Join
+from jobs.engine.conflicts import is_conflict
 from jobs.engine.database import raw_cursor
 from jobs.engine.lease import Halt, Lease, Lost
-from jobs.engine.loop import run_chunks
-from jobs.engine.staged import run_staged
+from jobs.engine.steps import go_through
 from jobs.engine.workspace import Workspace
-from jobs.models import ExecutionFile, JobExecution, NotAllowed, StepExecution
-from jobs.models.base import ClockNow
-from jobs.states import Event, Status, StepStatus
+from jobs.models import ExecutionFile, JobExecution, NotAllowed
+from jobs.models.base import ClockNow, seconds
+from jobs.states import FINISHED, Event, Status, move
 
 log = logging.getLogger(__name__)
 
@@ -42,68 +32,44 @@ DATABASE_GONE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
 )
+# After a deadlock or a serialization failure that its chunk could not get over by itself.
+CONFLICT_RETRIES, CONFLICT_PAUSE_SECONDS = 5, 1.0
+LONGEST_PAUSE_SECONDS = 3600
 
 
 class DatabaseLost(BaseException):
     """The database went away, not the job: this attempt ends, and the next goes on."""
 
 
-def run(execution: JobExecution, *, overlapped: bool = True) -> Status | None:
+@dataclass
+class End:
+    """The event that ends an attempt, why, and what is saved with it."""
+
+    event: Event
+    why: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def run(execution: JobExecution, *, forked: bool = True) -> Status | None:
     """Run the attempt that `execution` has just begun; returns its new status.
 
-    None means that the attempt was not ours any more. Raises DatabaseLost when nothing could be
+    Not `forked`, it works on Django's connection alone, inside the caller's transaction. None
+    means that the attempt was not ours any more. Raises DatabaseLost when nothing could be
     written; whoever watches this process then takes the execution back.
     """
-    lease = Lease(execution, execution.attempt)
-    fields: dict[str, Any] = {}
+    lease = Lease(execution, execution.attempt, forked=forked)
     try:
-        fields["result"] = _run_job(execution, lease, overlapped=overlapped)
-        event = Event.COMPLETE
-    except Halt:
-        event = Event.TIME_OUT if lease.timed_out else Event.RELEASE
+        job = prepare(execution)
+        end = _attempt(job, lease)
+        _close(job, lease, end)
+    except (JobError, InvalidParameters) as error:  # before its first step
+        end = End(Event.FAIL, fields={"error": str(error)})
     except Lost:
         log.warning("Another attempt has taken over; nothing more is written.")
         return None
-    except (JobError, InvalidParameters) as error:
-        event, fields = Event.FAIL, {"error": str(error)}
     except DATABASE_GONE as error:
         raise DatabaseLost(str(error)) from error
-    except Exception as error:
-        log.exception("The job's code raised an error.")
-        event, fields = Event.FAIL, _bug(error)
-    try:
-        return execution.transition(event, holder=lease.attempt, **fields)
-    except NotAllowed:
-        return None  # taken over between the last checkpoint and here
-    except DATABASE_GONE as error:
-        raise DatabaseLost(str(error)) from error
-
-
-def _bug(error: Exception) -> dict[str, str]:
-    said = f"{type(error).__name__}: {error}".strip().rstrip(":")[:1000]
-    return {
-        "error": f"An error in the job's code ended it: {said}",
-        "error_detail": "".join(traceback.format_exception(error)),
-    }
-
-
-def _run_job(execution: JobExecution, lease: Lease, *, overlapped: bool) -> Any:
-    job = prepare(execution)
-    steps = list(job.steps())
-    records = _records(execution, steps)
-    result = execution.result
-    for step, record in zip(steps, records, strict=True):
-        if record.status in {StepStatus.COMPLETED, StepStatus.SKIPPED}:
-            continue
-        _begin(step, record, lease)
-        if isinstance(step, FunctionStep):
-            result = _run_function(step, record, lease, job.workspace, result)
-        else:
-            _run_loop(step, record, lease, overlapped=overlapped)
-            _end(record, lease)
-            job.workspace.log(_summary(record))
-    own = job.result()
-    return result if own is None else own
+    return _write(lease, end)
 
 
 def prepare(execution: JobExecution) -> Job:
@@ -114,91 +80,97 @@ def prepare(execution: JobExecution) -> Job:
         for file in execution.files.filter(role=ExecutionFile.Role.INPUT)
     }
     cleaned = parameters.clean(definition, execution.parameters, given)
-    return definition(cleaned, Workspace(execution))
+    job = definition(cleaned, Workspace(execution))
+    if execution.partition is not None and execution.partitions:
+        job.partition = Partition(execution.partition, execution.partitions)
+    return job
 
 
-def _records(execution: JobExecution, steps: list[Step]) -> list[StepExecution]:
-    """One row a step, made at the first attempt, so that pages know what is to come."""
-    StepExecution.objects.bulk_create(
-        [
-            StepExecution(
-                execution=execution,
-                order=order,
-                name=step.name,
-                label=step.label or step.name.replace("_", " ").capitalize(),
-            )
-            for order, step in enumerate(steps)
-        ],
-        ignore_conflicts=True,
-    )
-    found = {record.name: record for record in execution.steps.all()}
-    return [found[step.name] for step in steps]
-
-
-def _begin(step: Step, record: StepExecution, lease: Lease) -> None:
-    """Mark the step as running; its size is asked for once."""
-    first = record.status == StepStatus.PENDING
-    if first:
-        record.total = step.count() if not isinstance(step, FunctionStep) else None
-        record.length = step.length() if isinstance(step, StagedStep) else None
-    with transaction.atomic(), raw_cursor() as cursor:
-        StepExecution.objects.filter(pk=record.pk).update(
-            status=StepStatus.RUNNING,
-            total=record.total,
-            length=record.length,
-            started_at=Coalesce("started_at", ClockNow()),
-            finished_at=None,
-        )
-        lease.fence(cursor, progress=False)
-    lease.check()
-
-
-def _run_loop(
-    step: ChunkStep | StagedStep, record: StepExecution, lease: Lease, *, overlapped: bool
-) -> None:
-    if isinstance(step, ChunkStep):
-        run_chunks(step, record, lease)
-    else:
-        run_staged(step, record, lease, overlapped=overlapped)
-
-
-def _run_function(
-    step: FunctionStep, record: StepExecution, lease: Lease, workspace: Workspace, result: Any
-) -> Any:
-    """Call the function; its last work, its result and the step's end commit together."""
-    context = Context(record, lease, workspace, atomic=step.atomic)
+def _attempt(job: Job, lease: Lease) -> End:
+    """Go through the steps and say what that leads to."""
     try:
-        if step.atomic:
-            context.begin()
-        returned = step.function(context)
-        context.begin()
-        workspace.commit_files()
-        if returned is not None:
-            JobExecution.objects.filter(pk=record.execution_id).update(result=returned)
-        _end(record, lease)
-        context.commit()
-    except BaseException as error:
-        context.roll_back(error)
-        if isinstance(error.__cause__, errors.IdleInTransactionSessionTimeout):
-            limit = settings.JOBS_IDLE_TRANSACTION_SECONDS
-            raise JobError(
-                f"It held a transaction open for {limit:g} s without working. Call"
-                " context.checkpoint() more often, or prepare the data before the first query."
-            ) from error
+        return End(Event.COMPLETE, fields={"result": go_through(job, lease)})
+    except Halt as halt:
+        return End(halt.event, halt.why, halt.fields)
+    except Join:
+        # Asked to pause or to stop meanwhile, it lets go; its children are found again later.
+        joins = move(Event.JOIN, lease.status) is not None
+        return End(Event.JOIN if joins else Event.RELEASE, "it waits for its children")
+    except Exception as error:  # noqa: BLE001 (a job may raise what it likes)
+        return _error(job, lease, error)
+
+
+def _error(job: Job, lease: Lease, error: Exception) -> End:
+    if isinstance(error, job.retry_on):
+        again = _again(lease.execution, job.max_retries, job.retry_backoff_seconds, error)
+    elif is_conflict(error):
+        again = _again(lease.execution, CONFLICT_RETRIES, CONFLICT_PAUSE_SECONDS, error)
+    elif isinstance(error, DATABASE_GONE):
+        raise error
+    else:
+        again = None
+    if again:
+        log.warning("It is tried again.", exc_info=error)
+        return again
+    if isinstance(error, JobError):
+        return End(Event.FAIL, fields={"error": str(error)})
+    log.error("The job's code raised an error.", exc_info=error)
+    return End(Event.FAIL, fields=_bug(error))
+
+
+def _again(execution: JobExecution, limit: int, pause: float, error: Exception) -> End | None:
+    """Let go and go on from the checkpoint later, unless that has been tried often enough."""
+    execution.refresh_from_db(fields=["retries", "retried_at", "checkpoints"])
+    same_place = execution.retried_at == execution.checkpoints
+    retries = execution.retries + 1 if same_place else 1
+    if retries > limit:
+        return None
+    wait = min(LONGEST_PAUSE_SECONDS, pause * 2 ** (retries - 1)) * random.uniform(1, 1.25)
+    why = f"Try {retries} of {limit} after {_said(error)}"
+    return End(
+        Event.RELEASE,
+        why,
+        {
+            "retries": retries,
+            "retried_at": F("checkpoints"),
+            "retry_at": ClockNow() + seconds(wait),
+            "reason": why,
+        },
+    )
+
+
+def _bug(error: Exception) -> dict[str, str]:
+    return {
+        "error": f"An error in the job's code ended it: {_said(error)}",
+        "error_detail": "".join(traceback.format_exception(error)),
+    }
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().rstrip(":")[:1000]
+
+
+def _close(job: Job, lease: Lease, end: End) -> None:
+    """Let the job clean up, if this attempt is its last. A failure of that changes nothing."""
+    after = move(end.event, lease.status)
+    if after not in FINISHED:
+        return
+    try:
+        with transaction.atomic(), raw_cursor() as cursor:
+            job.close(str(after))
+            lease.fence(cursor, progress=False)
+    except DATABASE_GONE:
         raise
-    return result if returned is None else returned
+    except Exception:
+        log.exception("The job's clean-up raised an error.")
 
 
-def _summary(record: StepExecution) -> str:
-    """What a step did, for the console: `Import rows: 5 processed: 3 created, 2 failed.`"""
-    record.refresh_from_db()
-    parts = [f"{getattr(record, name):,} {name}" for name in COUNTERS if getattr(record, name)]
-    return f"{record}: {record.processed:,} processed{': ' if parts else ''}{', '.join(parts)}."
-
-
-def _end(record: StepExecution, lease: Lease) -> None:
-    with transaction.atomic(), raw_cursor() as cursor:
-        StepExecution.objects.filter(pk=record.pk).update(
-            status=StepStatus.COMPLETED, finished_at=ClockNow()
+def _write(lease: Lease, end: End) -> Status | None:
+    try:
+        return lease.execution.transition(
+            end.event, holder=lease.attempt, why=end.why, **end.fields
         )
-        lease.fence(cursor, progress=True)
+    except NotAllowed:
+        return None  # taken over between the last checkpoint and here
+    except DATABASE_GONE as error:
+        raise DatabaseLost(str(error)) from error

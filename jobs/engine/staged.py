@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.db import connection
 
 from jobs.definition import Counters, ItemWarning, Pace, StagedChunk, StagedStep, Stager
 from jobs.engine import checkpoint
+from jobs.engine.conflicts import without_conflict
 from jobs.engine.database import own_connection
 from jobs.engine.halving import explain, halve
 from jobs.engine.lease import Lease
@@ -91,6 +93,10 @@ class _Loader:
     def commit(self, chunk: StagedChunk) -> None:
         """Merge the staged rows, save the checkpoint, prove the lease and commit."""
         began = time.monotonic()
+        without_conflict(partial(self._merge_and_save, chunk))
+        self._adapt(self.staging_seconds + time.monotonic() - began)
+
+    def _merge_and_save(self, chunk: StagedChunk) -> None:
         with self.own.transaction():
             merged, refused = halve(
                 0,
@@ -107,7 +113,6 @@ class _Loader:
                 warnings=[*chunk.warnings, *refused],
                 bytes_read=chunk.position,
             )
-        self._adapt(self.staging_seconds + time.monotonic() - began)
 
     def _merge(self, low: int, high: int) -> Counters:
         with self.own.transaction():  # a savepoint

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 
 from jobs.dispatch import dispatch
 from jobs.engine import shutdown
+from jobs.engine.children import rejoin
 from jobs.engine.console import Stream
 from jobs.engine.database import cancel_sql
 from jobs.engine.process import CRASHED, DATABASE_LOST, DONE, JobProcess, fork_job
@@ -37,7 +38,8 @@ UPDATE jobs_jobexecution
 SET lease_expires_at = clock_timestamp() + make_interval(secs => %s), pid = %s
 WHERE id = %s AND attempt = %s AND status = ANY(%s)
 RETURNING status, stop_level, stop_deadline_at <= clock_timestamp(),
-  deadline_at + make_interval(secs => %s) <= clock_timestamp()
+  deadline_at + make_interval(secs => %s) <= clock_timestamp(),
+  section_until > clock_timestamp(), extract(epoch FROM clock_timestamp() - progress_at)
 """
 
 
@@ -56,6 +58,12 @@ def _work(execution: JobExecution) -> int:
     return DONE
 
 
+def _stall_limit(execution: JobExecution) -> float:
+    job = execution.definition
+    own = job.stall_limit_seconds if job else None
+    return settings.JOBS_STALL_LIMIT_SECONDS if own is None else own
+
+
 class Supervisor:
     """Watches one job process: renews its lease, reads requests, climbs the stop ladder."""
 
@@ -68,6 +76,9 @@ class Supervisor:
         self.interrupted_at: float | None = None
         self.killed_for: Event | None = None  # the event that the kill leads to
         self.disowned_at: float | None = None  # when the lease turned out to be gone
+        self.in_section: bool | None = False  # unstoppable, as of the last renewal
+        self.stall_limit = _stall_limit(execution)
+        self.stalled = False
 
     def run(self) -> None:
         """Watch until the job process is gone, and write down what it could not."""
@@ -137,14 +148,18 @@ class Supervisor:
         if row is None:  # ended by the job itself, which is about to leave, or taken over
             self.disowned_at = self.disowned_at or time.monotonic()
             return
-        status, level, stop_due, time_due = row
-        if status == Status.STOPPING:
-            if level == StopLevel.KILL:
-                self._kill(Event.ABORT)
-            elif level == StopLevel.INTERRUPT or stop_due:
-                self._interrupt(Event.ABORT)
-        elif time_due:
+        status, level, stop_due, time_due, self.in_section, since_progress = row
+        if status == Status.STOPPING and level == StopLevel.KILL:
+            self._kill(Event.ABORT)
+        elif self.in_section:
+            return  # even a stop and the time limit wait for its end
+        elif status == Status.STOPPING and (level == StopLevel.INTERRUPT or stop_due):
+            self._interrupt(Event.ABORT)
+        elif status != Status.STOPPING and time_due:
             self._interrupt(Event.TIME_OUT)
+        elif self.stall_limit and since_progress > self.stall_limit:
+            self.stalled = True
+            self._end_process()
 
     def _climb(self) -> None:
         """The next rung of the stop ladder, when its moment has come."""
@@ -154,11 +169,11 @@ class Supervisor:
         if self.interrupted_at and now - self.interrupted_at > settings.JOBS_KILL_AFTER_SECONDS:
             self.process.signal_group(signal.SIGKILL)
         terminated = self.terminated_at and now - self.terminated_at > SHUTDOWN_WORD_SECONDS
-        if terminated and not shutdown.requested():
+        if terminated and not shutdown.is_final():
             self._kill(Event.ABORT)  # somebody terminated the task from outside
         if shutdown.requested():
             self.drain_since = self.drain_since or now
-            if now - self.drain_since > settings.JOBS_DRAIN_SECONDS:
+            if now - self.drain_since > settings.JOBS_DRAIN_SECONDS and not self.in_section:
                 self._kill(Event.RELEASE)
 
     def _interrupt(self, leads_to: Event) -> None:
@@ -170,6 +185,9 @@ class Supervisor:
 
     def _kill(self, leads_to: Event) -> None:
         self.killed_for = self.killed_for or leads_to
+        self._end_process()
+
+    def _end_process(self) -> None:
         self.process.signal_group(signal.SIGKILL)
         self._cancel_sql()
 
@@ -189,15 +207,23 @@ class Supervisor:
             try:
                 take_back(self.execution, self.attempt, why=why, event=self.killed_for)
                 close_console(self.execution, self.attempt)
-                self.execution.refresh_from_db(fields=["status", "queue"])
-                if self.execution.status == Status.QUEUED:
-                    dispatch(self.execution.queue)
+                self._tell()
                 return
             except JobExecution.DoesNotExist:
                 return
             except DatabaseError:
                 self._forget_database()
         log.error("The end of %s could not be written; its lease will expire.", self.execution.pk)
+
+    def _tell(self) -> None:
+        """Pass on at once what the controller would find within its next looks."""
+        self.execution.refresh_from_db(fields=["status", "queue"])
+        if self.execution.status == Status.QUEUED:
+            dispatch(self.execution.queue)
+        elif self.execution.status == Status.JOINING:
+            rejoin(JobExecution.objects.filter(pk=self.execution.pk))
+        elif self.execution.is_finished and self.execution.parent_id:
+            rejoin(JobExecution.objects.filter(pk=self.execution.parent_id))
 
     def _cause(self, exit_status: int) -> str:
         if self.killed_for == Event.TIME_OUT:
@@ -206,6 +232,8 @@ class Supervisor:
             return "its worker shuts down"
         if self.killed_for == Event.ABORT:
             return "ended by force" if not self.terminated_at else "terminated from outside"
+        if self.stalled:
+            return f"it made no progress for {self.stall_limit:g} s"
         if exit_status == DATABASE_LOST:
             return "the database went away"
         if exit_status < 0:

@@ -16,6 +16,7 @@ import psycopg
 from django.core.files.base import File
 
 from jobs.engine.database import own_connection
+from jobs.engine.failed import failed_rows
 from jobs.models import ExecutionFile, JobExecution
 
 Role = ExecutionFile.Role
@@ -44,6 +45,10 @@ class Workspace:
     def name(self, field: str = "file") -> str:
         """The name under which the file was uploaded."""
         return self._input(field).name
+
+    def failed_rows(self) -> frozenset[int] | None:
+        """The numbers of the rows to take, when failed rows are taken up again; None for all."""
+        return failed_rows(self._execution)
 
     @contextmanager
     def create(self, name: str, role: str = Role.OUTPUT) -> Iterator[Output]:

@@ -277,7 +277,7 @@ class JobExecution(models.Model):
             after = move(event, before)
             if after is None or holder not in (None, row.attempt):
                 raise NotAllowed(row, event, before)
-            fields |= _consequences(row, before, after)
+            fields = _consequences(row, before, after) | fields
             JobExecution.objects.filter(pk=self.pk).update(
                 status=after, version=F("version") + 1, **fields
             )
@@ -285,6 +285,8 @@ class JobExecution(models.Model):
                 row.close_steps(after)
             if before in HELD and after not in HELD:
                 row.end_attempt(event, why)
+            if before == Status.JOINING:
+                row.count_running_time(ClockNow() - F("ended_at"))
             change = StatusChange.objects.create(
                 execution=row, event=event, before=before, after=after, by=by, reason=why
             )
@@ -295,11 +297,16 @@ class JobExecution(models.Model):
 
     def end_attempt(self, event: Event, why: str) -> None:
         """Close the attempt and add its time to the execution's running time."""
-        ended = self.attempts.filter(number=self.attempt)
-        ended.update(ended_at=ClockNow(), ended_by=event, reason=why)
-        spent = ended.aggregate(time=models.Sum(F("ended_at") - F("started_at")))["time"]
+        ended = self.attempts.filter(number=self.attempt, ended_at=None)
+        if ended.update(ended_at=ClockNow(), ended_by=event, reason=why):
+            self.count_running_time(F("ended_at") - F("started_at"))
+
+    def count_running_time(self, spent: models.expressions.Combinable) -> None:
+        """Add what the last attempt has spent, or what its children have since."""
+        last = self.attempts.filter(number=self.attempt)
+        time = last.aggregate(time=models.Sum(spent))["time"]
         JobExecution.objects.filter(pk=self.pk).update(
-            running_seconds=F("running_seconds") + (spent.total_seconds() if spent else 0)
+            running_seconds=F("running_seconds") + (time.total_seconds() if time else 0)
         )
 
     def close_steps(self, after: Status) -> None:
@@ -360,13 +367,22 @@ class JobExecution(models.Model):
         return (timezone.now() - self.progress_at).total_seconds() > settings.JOBS_STALLED_SECONDS
 
 
+LATE = (Status.COMPLETED, Status.FAILED, Status.TIMED_OUT, Status.LOST)
+
+
 def _consequences(row: JobExecution, before: Status, after: Status) -> dict[str, Any]:
     """What follows from a move, whoever asked for it."""
     fields: dict[str, Any] = {}
     if before in HELD and after not in HELD:
-        fields |= {"lease_expires_at": None, "pid": None, "deadline_at": None}
+        fields |= {"lease_expires_at": None, "pid": None, "section": "", "section_until": None}
+    if before in (HELD | {Status.JOINING}) and after not in (HELD | {Status.JOINING}):
+        fields["deadline_at"] = None
     if after == Status.QUEUED:
         fields |= {"queued_at": ClockNow(), "dispatched_at": None, "worker": ""}
+    if after in {Status.QUEUED, Status.RUNNING}:
+        fields["reason"] = ""
+    if before == Status.STOPPING and after in LATE:
+        fields["reason"] = f"It was {after.label.lower()} before the stop took effect."
     if after in FINISHED:
         fields |= {"finished_at": ClockNow(), "retry_at": None}
     return fields

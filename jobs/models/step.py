@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
@@ -41,6 +43,9 @@ class StepExecution(models.Model):
     reason = models.TextField(blank=True)  # why it was skipped
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    # The execution and step that keep its warnings, when it does a part of a parent's step.
+    told_to: tuple[UUID, int] | None = None
 
     class Meta:
         ordering = ("order",)

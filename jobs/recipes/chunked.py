@@ -15,6 +15,7 @@ class ChunkedJob(Job):
     """
 
     chunk_size = 500
+    partitions = 1  # with more, `read` yields the items of `self.partition` only
 
     def read(self, cursor: Cursor | None) -> Iterator[tuple[Cursor, Any]]:
         raise NotImplementedError
@@ -41,5 +42,6 @@ class ChunkedJob(Job):
                 write=self.write,
                 count=self.count,
                 size=self.chunk_size,
+                partitions=self.partitions,
             )
         ]

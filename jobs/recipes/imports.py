@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -64,6 +65,7 @@ class ImportJob(Job):
     type = "import"
     resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
+    partitions: ClassVar[int] = 1  # how many executions divide the rows among them, by key
 
     class Parameters(forms.Form):
         file = forms.FileField(help_text="A CSV file whose first line names the columns.")
@@ -78,8 +80,13 @@ class ImportJob(Job):
                 chunks=self.chunks,
                 stager=lambda: MergeStager(self._plan.resource, self._plan.staged),
                 length=lambda: self.workspace.size("file"),
+                partitions=self._parts(),
             )
         ]
+
+    def _parts(self) -> int:
+        """Rows of a tree name each other, so that a tree is never divided."""
+        return 1 if self.partitions == 1 or self._plan.is_tree else self.partitions
 
     def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
         """Parse the file from behind the cursor. Raises JobError where its structure is broken."""
@@ -88,6 +95,7 @@ class ImportJob(Job):
             reader = self._reader(file)
             if cursor is None:
                 self._announce(reader)
+            reader.takes = self._taken(reader.header)
             if plan.is_tree:
                 yield from Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
                 return
@@ -99,9 +107,38 @@ class ImportJob(Job):
                 if batch.fault:
                     raise batch.fault
                 if not batch.records:
-                    if batch.end.row == 0:
+                    if batch.end.row == 0 and not (self.partition and self.partition.number):
                         yield _nothing_but_a_header(batch)
                     return
+
+    def _taken(self, header: list[str]) -> Callable[[int, list[str]], bool] | None:
+        """Which rows of the file are taken: the failed ones, those of this part, or all (None).
+
+        A key always falls into the same part, so that two parts never write the same row.
+        """
+        failed, part = self.workspace.failed_rows(), self.partition
+        if failed is None and part is None:
+            return None
+        places = self._key_places(header)
+
+        def taken(number: int, cells: list[str]) -> bool:
+            if failed is not None and number not in failed:
+                return False
+            if part is None:
+                return True
+            key = "\0".join(cells[at].strip().lower() for at in places if at < len(cells))
+            return zlib.crc32(key.encode("utf-8", "replace")) % part.of == part.number
+
+        return taken
+
+    def _key_places(self, header: list[str]) -> list[int]:
+        keys = set(self._plan.resource.key_fields())
+        return [
+            header.index(name)
+            for column in self._plan.columns
+            if column.field in keys
+            for name in column.names
+        ]
 
     def _announce(self, reader: CsvReader) -> None:
         """Say on the console how the file is read, so that a wrong guess is seen."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -74,13 +74,15 @@ class Batch:
 class CsvReader:
     """A CSV file of bytes, read in batches, with its header read already.
 
-    Without a delimiter it is the one that splits the header into most names. Raises JobError for
+    Without a delimiter it is the one that splits the header into most names. `takes` may be set
+    to a question about a row's number and cells: other rows are passed over. Raises JobError for
     a header that cannot be used.
     """
 
     def __init__(self, file: BinaryIO, delimiter: str = "", encoding: str = "utf-8"):
         self.file = file
         self.encoding = encoding
+        self.takes: Callable[[int, list[str]], bool] | None = None
         self.delimiter = delimiter or self._guess_delimiter()
         start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0
         self.seek(Position(start, 0, 1))
@@ -111,13 +113,14 @@ class CsvReader:
                     break
                 if cells:
                     row += 1
+                if cells and (self.takes is None or self.takes(row, cells)):
                     batch.records.append(cells)
                     batch.rows.append(row)
                     batch.lines.append(line)
                     batch.offsets.append(offset)
                 offset = self._offset
                 line = self._base + self._reader.line_num
-                if len(batch.rows) >= size or offset - start.offset >= BATCH_LIMIT:
+                if len(batch.rows) >= size or (batch.rows and offset - start.offset >= BATCH_LIMIT):
                     break
         except csv.Error as error:
             batch.fault = _broken(line, _why(error))

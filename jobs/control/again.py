@@ -1,0 +1,134 @@
+"""New executions in place of ended ones: continue, relaunch, retry failed.
+
+A finished execution never changes again, so each of these makes another one.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+
+from jobs import parameters as form_parameters
+from jobs.control.launching import new_execution, store
+from jobs.control.refusals import ProfileDisabled, Refused
+from jobs.definition import find
+from jobs.models import ExecutionFile, JobExecution, StepExecution, StepWarning, Takes
+from jobs.permissions import require
+from jobs.states import FINISHED, Status, StepStatus
+
+CONTINUED = FINISHED - {Status.COMPLETED, Status.EXPIRED}
+
+
+def relaunch(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Launch it afresh, with the same parameters and files."""
+    require(by, "relaunch", execution)
+    return _again(execution, by, trigger="relaunch")
+
+
+def continue_(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Go on behind the last checkpoint of one that failed, was lost, stopped or ran out of time.
+
+    Raises Refused when there is nothing to go on from, or its code has changed since.
+    """
+    require(by, "continue", execution)
+    if reason := cannot_continue(execution):
+        raise Refused(reason)
+    with transaction.atomic():
+        made = _again(execution, by, trigger="continue", continues=execution)
+        take_over_steps(made, execution)
+    return made
+
+
+def retry_failed(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Take up the failed rows of a finished execution again, and only these."""
+    require(by, "retry_failed", execution)
+    if reason := cannot_retry_failed(execution):
+        raise Refused(reason)
+    return _again(execution, by, trigger="retry_failed", continues=execution, takes=Takes.FAILED)
+
+
+def cannot_continue(execution: JobExecution) -> str:
+    """Why it cannot be continued, or nothing."""
+    if execution.status not in CONTINUED:
+        said = execution.get_status_display().lower()
+        return f"“{execution.name}” is {said}: there is nothing to continue."
+    definition = execution.definition
+    if definition is None:
+        return f"The job {execution.job!r} is no longer installed."
+    if definition.version() != execution.job_version and execution.steps.exists():
+        return f"The code of “{definition.label}” has changed since: relaunch it instead."
+    if execution.partition is not None:
+        return "It is a part of another execution: continue that one."
+    return ""
+
+
+def cannot_retry_failed(execution: JobExecution) -> str:
+    """Why there are no failed rows to take up again, or nothing."""
+    if execution.status not in FINISHED:
+        said = execution.get_status_display().lower()
+        return f"“{execution.name}” is {said}; its failed rows are known when it has ended."
+    if execution.partition is not None:
+        return "It is a part of another execution: retry that one."
+    if not execution.warnings_count or not failed_items(execution).exists():
+        return f"“{execution.name}” has no failed rows."
+    return ""
+
+
+def failed_items(execution: JobExecution) -> QuerySet[StepWarning]:
+    """The warnings of the items that failed."""
+    return execution.warnings.filter(outcome=StepWarning.Outcome.FAILED)
+
+
+def take_over_steps(execution: JobExecution, before: JobExecution) -> None:
+    """Begin where `before` has left off: its cursors, and what it had done counts as carried."""
+    kept = {StepStatus.COMPLETED, StepStatus.SKIPPED}
+    StepExecution.objects.bulk_create(
+        StepExecution(
+            execution=execution,
+            order=step.order,
+            name=step.name,
+            label=step.label,
+            optional=step.optional,
+            status=step.status if step.status in kept else _begun(step),
+            reason=step.reason if step.status in kept else "",
+            cursor=step.cursor,
+            total=step.total,
+            position=step.position,
+            length=step.length,
+            carried=step.carried + step.processed,
+        )
+        for step in before.steps.all()
+    )
+    JobExecution.objects.filter(pk=execution.pk).update(result=before.result)
+
+
+def _begun(step: StepExecution) -> StepStatus:
+    """What was begun goes on: its condition and its size are not asked for again."""
+    return StepStatus.RUNNING if step.started_at else StepStatus.PENDING
+
+
+def _again(
+    execution: JobExecution,
+    by: User | None,
+    *,
+    trigger: str,
+    continues: JobExecution | None = None,
+    takes: str = "",
+) -> JobExecution:
+    if execution.status not in FINISHED:
+        said = execution.get_status_display().lower()
+        raise Refused(f"“{execution.name}” is {said}: it can be launched again when it has ended.")
+    definition, profile = find(execution.job), execution.profile
+    if profile and not profile.enabled:
+        raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")
+    files = {file.field: file for file in execution.files.filter(role=ExecutionFile.Role.INPUT)}
+    named = {field: form_parameters.NamedFile(of.name, of.size) for field, of in files.items()}
+    form_parameters.clean(definition, execution.parameters, named)
+    made = new_execution(definition, profile, execution.parameters)
+    made.name, made.queue, made.priority = execution.name, execution.queue, execution.priority
+    made.aimed_node, made.aimed_roles = execution.aimed_node, execution.aimed_roles
+    made.user, made.username = by, by.get_username() if by else ""
+    made.trigger, made.continues, made.takes = trigger, continues, takes
+    made.fingerprint = execution.fingerprint
+    return store(made, files)
