@@ -11,8 +11,14 @@ from pathlib import Path
 
 from config.local.servers import Postgres, Valkey
 
-# Commit times show which attempt wrote a row when.
-SETTINGS = {"track_commit_timestamp": "on", "max_wal_size": "1GB"}
+# A crash of the server must not take back what it has confirmed, and commit times show which
+# attempt wrote a row when.
+SETTINGS = {
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "track_commit_timestamp": "on",
+    "max_wal_size": "1GB",
+}
 PRIVATE = "10.213.77"  # the network between this machine and its network namespaces
 
 
