@@ -12,6 +12,7 @@ from jobs.definition import (
     Throttle,
     job,
     profile,
+    schedule,
 )
 from jobs.recipes import converters as convert
 from jobs.recipes.chunked import ChunkedJob
@@ -39,4 +40,5 @@ __all__ = [
     "job",
     "profile",
     "resource",
+    "schedule",
 ]

@@ -420,3 +420,15 @@ def profile(code: str, *, job: str, label: str, **values: Any) -> None:
     `values` are fields of JobProfile: parameters, description, queue, priority, …
     """
     DECLARED_PROFILES[code] = {"job": job, "label": label, **values}
+
+
+DECLARED_SCHEDULES: dict[str, dict[str, Any]] = {}
+
+
+def schedule(code: str, *, profile: str, cron: str, label: str, **values: Any) -> None:
+    """Declare a schedule that every installation has: made after migrations, unless it exists.
+
+    It launches the profile of that code as the platform. `values` are fields of Schedule:
+    time_zone, parameters, missed, overlap, enabled.
+    """
+    DECLARED_SCHEDULES[code] = {"profile": profile, "cron": cron, "label": label, **values}

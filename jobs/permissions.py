@@ -7,6 +7,7 @@ refused with the reason (403). Rights are read anew at every call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from jobs.definition import Job
-from jobs.models import JobExecution, JobProfile, Upload
+from jobs.models import JobExecution, JobProfile, Notification, Schedule, Upload
 
 Person = User | AnonymousUser
 
@@ -60,23 +61,23 @@ INVISIBLE = Decision(False, "There is nothing here that you may see.", visible=F
 def may(user: Person | None, action: str, target: Any = None) -> Decision:
     """Whether `user` may do `action` to `target`, and if not, why not.
 
-    `target` is a JobExecution, a JobProfile, a Job class, an Upload, or None for `view_tracker`
-    and other plain permissions given as an action. No user at all means the platform itself.
+    `target` is a JobExecution, a JobProfile, a Schedule, a Notification, a Job class, an Upload,
+    or None for `view_tracker` and other plain permissions given as an action. No user at all
+    means the platform itself.
     """
     if user is None:
         return YES
     if not user.is_active or user.is_anonymous:
         return Decision(False, "You are not signed in.", visible=False)
+    if isinstance(target, Notification):  # not even a superuser reads other people's
+        return _own(user, action, target)
     if user.is_superuser:
         return YES
-    if isinstance(target, JobExecution):
-        return _execution(user, action, target)
-    if isinstance(target, JobProfile):
-        return _profile(user, action, target)
     if isinstance(target, type) and issubclass(target, Job):
         return _job(user, action, target)
-    if isinstance(target, Upload):
-        return YES if target.user_id == user.pk else INVISIBLE
+    for kind, decide in RULES.items():
+        if isinstance(target, kind):
+            return decide(user, action, target)
     return _permission(user, f"jobs.{action}", f"Your role does not allow you to {_words(action)}.")
 
 
@@ -107,6 +108,17 @@ def visible_profiles(user: Person | None) -> QuerySet[JobProfile]:
     granted = Q(grants__view=True) | Q(grants__launch=True) | Q(grants__edit=True)
     mine = JobProfile.objects.filter(granted, grants__group__user=user.pk)
     return profiles.filter(Q(grants=None) | Q(pk__in=mine.values("pk")))
+
+
+def visible_schedules(user: Person | None) -> QuerySet[Schedule]:
+    """The schedules that `user` may see: those of the profiles that they may see."""
+    schedules = Schedule.objects.all()
+    return schedules if user is None else schedules.filter(profile__in=visible_profiles(user))
+
+
+def visible_notifications(user: Person) -> QuerySet[Notification]:
+    """One's own, always."""
+    return Notification.objects.filter(user=user.pk if user.is_active else None)
 
 
 def _sees_all(user: Person) -> bool:
@@ -177,6 +189,25 @@ def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
     return _permission(user, name, said) and _commands(user, profile.type)
 
 
+def _schedule(user: Person, action: str, schedule: Schedule) -> Decision:
+    """`view`, `switch` it on and off, `change` and `delete`.
+
+    Who changes a schedule decides what is done in the name of the person it runs as.
+    """
+    if not may(user, "view", schedule.profile):
+        return INVISIBLE
+    if action == "view":
+        return YES
+    managed = _permission(
+        user, "jobs.manage_schedules", "Your role does not allow you to manage schedules."
+    )
+    if not managed or action == "switch" or schedule.run_as_id == user.pk:
+        return managed
+    who = schedule.run_as or "the platform"
+    said = f"It runs as {who}: only an administrator may {action} it."
+    return _permission(user, "auth.change_user", said)
+
+
 def _commands(user: Person, kind: str) -> Decision:
     """A profile of a command says which programs run: more than any other profile."""
     if kind != "command":
@@ -216,9 +247,21 @@ def _launch(user: Person, job: type[Job]) -> Decision:
     return decision
 
 
+def _own(user: Person, action: str, target: Upload | Notification) -> Decision:
+    return YES if target.user_id == user.pk else INVISIBLE
+
+
 def _permission(user: Person, name: str, otherwise: str) -> Decision:
     return YES if user.has_perm(name) else Decision(False, otherwise, needs=name)
 
 
 def _words(action: str) -> str:
     return action.replace("_", " ")
+
+
+RULES: dict[type, Callable[[Person, str, Any], Decision]] = {
+    JobExecution: _execution,
+    JobProfile: _profile,
+    Schedule: _schedule,
+    Upload: _own,
+}

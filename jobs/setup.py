@@ -1,6 +1,6 @@
-"""What a new installation needs, made after every migration, idempotently: roles and profiles.
+"""What a new installation needs, made after every migration: roles, profiles and schedules.
 
-A role that exists already is left as its administrator has made it.
+What exists already is left as its administrator has made it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
-from jobs.definition import DECLARED_PROFILES
-from jobs.models import JobProfile
+from jobs import control
+from jobs.definition import DECLARED_PROFILES, DECLARED_SCHEDULES
+from jobs.models import JobProfile, Schedule
 from jobs.resources import RESOURCES
 
 LAUNCH = (
@@ -94,6 +95,17 @@ def make_roles_and_profiles(**_: Any) -> None:
     _grant_model_rights()
     for code, values in DECLARED_PROFILES.items():
         JobProfile.objects.get_or_create(code=code, defaults=values)
+    for code, values in DECLARED_SCHEDULES.items():
+        _make_schedule(code, **values)
+
+
+def _make_schedule(code: str, *, profile: str, **values: Any) -> None:
+    if Schedule.objects.filter(code=code).exists():
+        return
+    launched = JobProfile.objects.filter(code=profile).first()
+    if launched is None:
+        raise LookupError(f"The schedule {code!r} is of the profile {profile!r}, which is none.")
+    control.save_schedule(Schedule(code=code, profile=launched, **values))
 
 
 def _own(codenames: tuple[str, ...]) -> list[Permission]:

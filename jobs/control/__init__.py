@@ -19,6 +19,7 @@ from jobs.control.launching import launch, upload
 from jobs.control.profiles import check_profile, delete_profile
 from jobs.control.refusals import AlreadyFinished, IdempotencyMismatch, ProfileDisabled, Refused
 from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
+from jobs.control.schedules import delete_schedule, save_schedule, switch_schedule
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
 from jobs.permissions import Denied
@@ -39,6 +40,7 @@ __all__ = [
     "continue_",
     "delete",
     "delete_profile",
+    "delete_schedule",
     "failed_items",
     "launch",
     "pause",
@@ -46,7 +48,9 @@ __all__ = [
     "relaunch",
     "resume",
     "retry_failed",
+    "save_schedule",
     "stop",
+    "switch_schedule",
     "take_over_steps",
     "upload",
     "usual_grace",
