@@ -115,6 +115,16 @@ JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
 JOBS_WEB_THREADS = variables.number("MILLRACE_WEB_THREADS", 8)  # of one web process
 JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 
+# --- What jobs tell others: mails and webhooks -----------------------------------------------
+
+JOBS_OUTBOX_TRIES = variables.number("JOBS_OUTBOX_TRIES", 15)  # over about two days
+JOBS_OUTBOX_LEASE_SECONDS = variables.number("JOBS_OUTBOX_LEASE_SECONDS", 120.0)
+JOBS_WEBHOOK_SECRET = variables.text("JOBS_WEBHOOK_SECRET", "")
+JOBS_WEBHOOK_HOSTS = [host.lower() for host in variables.words("JOBS_WEBHOOK_HOSTS", [])]
+vars().update(variables.mail(variables.text("EMAIL_URL", "console:" if DEBUG else "")))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = variables.text("EMAIL_FROM", "millrace@localhost")
+
 # --- Broker: a message is only a hint, the rows are the truth -------------------------------
 
 CELERY_BROKER_URL = variables.text("REDIS_URL", "redis://localhost" if DEBUG else None)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
 def text(name: str, default: str | None = None) -> str:
@@ -43,6 +44,32 @@ def words(name: str, default: list[str]) -> list[str]:
     """Return the variable as a list, its items separated by commas."""
     value = os.environ.get(name, "")
     return [item.strip() for item in value.split(",") if item.strip()] or default
+
+
+def mail(url: str) -> dict[str, Any]:
+    """Return Django's mail settings for `smtp+tls://user:password@host:587`.
+
+    smtp+tls:// begins TLS after the greeting, smtps:// at once, smtp:// never. `console:` prints
+    mails; without a URL none is sent.
+    """
+    parts = urlsplit(url)
+    backend = {"": "dummy", "console": "console"}.get(parts.scheme, "smtp")
+    found: dict[str, Any] = {"EMAIL_BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}
+    if backend != "smtp":
+        return found
+    if parts.scheme not in MAIL_PORTS or not parts.hostname:
+        raise ImproperlyConfigured(
+            f"EMAIL_URL begins with {parts.scheme!r}; write smtp+tls://user:password@host:587,"
+            " smtps://…, smtp://… or console:"
+        )
+    return found | {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or MAIL_PORTS[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }
 
 
 def database(url: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
@@ -21,12 +22,13 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import control
+from jobs import control, outbox
 from jobs.definition import REGISTRY
 from jobs.models import (
     ApiToken,
     JobExecution,
     JobProfile,
+    OutboxMessage,
     ProfileGrant,
     StatusChange,
     StepExecution,
@@ -348,3 +350,63 @@ class TokenAdmin(ReadOnly):
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
         revoked, _ = tokens.delete()
         messages.success(request, f"{revoked} revoked.")
+
+
+@admin.register(OutboxMessage)
+class OutboxAdmin(ReadOnly):
+    """Mails and webhooks: what is due, what was sent, what was given up and why.
+
+    What a message says is not shown: those who look after queues need not read it.
+    """
+
+    list_display = ("dedupe_key", "kind", "receiver", "state", "tries", "due_at", "error")
+    list_filter = (
+        "kind",
+        ("sent_at", admin.EmptyFieldListFilter),
+        ("given_up_at", admin.EmptyFieldListFilter),
+    )
+    search_fields = ("dedupe_key__startswith",)
+    ordering = ("-id",)
+    show_full_result_count = False
+    paginator = CappedPaginator
+    actions = ("send_again",)
+    fields = (
+        "dedupe_key",
+        "kind",
+        "receiver",
+        "execution",
+        "state",
+        "tries",
+        "created_at",
+        "due_at",
+        "sent_at",
+        "given_up_at",
+        "error",
+    )
+    readonly_fields = ("receiver", "state")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(may(request.user, "operate_queues"))
+
+    @admin.display
+    def receiver(self, message: OutboxMessage) -> str:
+        """Its addresses, or its host: the rest of a URL may be a secret."""
+        payload = message.payload
+        return urlsplit(payload["url"]).hostname if "url" in payload else ", ".join(payload["to"])
+
+    @admin.display
+    def state(self, message: OutboxMessage) -> str:
+        if message.sent_at:
+            return "sent"
+        return "given up" if message.given_up_at else "waiting"
+
+    @admin.action(description="Send again")
+    def send_again(self, request: HttpRequest, chosen: QuerySet[OutboxMessage]) -> None:
+        due = outbox.send_again(chosen)
+        if due:
+            messages.success(request, f"{due} will be sent.")
+        if kept := chosen.exclude(sent_at=None).count():
+            messages.error(request, f"{kept} had been sent already and are not sent again.")

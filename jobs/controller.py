@@ -1,8 +1,8 @@
 """The process that keeps promises when nobody else is there to: `manage.py jobs controller`.
 
-It takes executions back from dead workers, publishes what is queued, and acts when a deadline
-passes. Any number may run: every statement is a compare-and-set or skips locked rows. It needs no
-broker to write the truth.
+It takes executions back from dead workers, publishes what is queued, acts when a deadline passes,
+and delivers the outbox. Any number may run: every statement is a compare-and-set or skips locked
+rows. It needs no broker to write the truth.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from jobs.engine import children
 from jobs.engine.recover import take_back_expired
 from jobs.models import JobExecution, NotAllowed, Worker
 from jobs.models.base import ClockNow
+from jobs.outbox import Courier
 from jobs.states import Event, Status
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,12 @@ class Controller:
         """Look around until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.leaving.set())
+        courier = Courier()
+        courier.start()
         while not self.leaving.is_set():
             self.look()
             self.leaving.wait(settings.JOBS_CONTROLLER_SECONDS)
+        courier.leave()
         with suppress(DatabaseError):
             Worker.objects.filter(name=self.name).delete()
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from config.local import throwaway
 from config.local.servers import Redis, Valkey
 
-# Leases and deadlines in their production order, but short enough to wait for.
+# Leases and deadlines in their production order, but short enough to wait for; and what tests
+# need to be reached.
 FAST = {
     "JOBS_HEARTBEAT_SECONDS": "0.2",
     "JOBS_LEASE_SECONDS": "5",
@@ -23,6 +24,8 @@ FAST = {
     "JOBS_CONTROLLER_SECONDS": "0.1",
     "JOBS_REDISPATCH_SECONDS": "2",
     "JOBS_IDLE_TRANSACTION_SECONDS": "2",
+    "JOBS_OUTBOX_LEASE_SECONDS": "2",
+    "JOBS_WEBHOOK_HOSTS": "127.0.0.1",  # where the tests' receivers are
 }
 MOST_CORES = 4
 FAULTS = "tests/faults"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
+from jobs import outbox
 from jobs.definition import Counters, JobError
 from jobs.engine import checkpoint
 from jobs.engine.children import Join, launch_child
@@ -104,6 +105,19 @@ class Context:
     def children(self) -> QuerySet[JobExecution]:
         """The executions that this one has launched."""
         return self._lease.execution.children.filter(parent_step="")
+
+    def send_mail(self, key: str, *, to: Sequence[str], subject: str, text: str) -> None:
+        """Send a mail once the next checkpoint, or the end of the step, has committed.
+
+        `key` says which message it is: the same key again, in this execution or in one that
+        continues it, is the same message. Raises ValidationError for what cannot be sent.
+        """
+        message = outbox.mail(key, to=to, subject=subject, text=text)
+        self.workspace.tell(message, hold=not self._atomic)
+
+    def post(self, key: str, url: str, *, json: Any) -> None:
+        """POST JSON to another system once the checkpoint has committed; like `send_mail`."""
+        self.workspace.tell(outbox.webhook(key, url, json), hold=not self._atomic)
 
     def log(self, sentence: str) -> None:
         """Say something on the execution's console."""

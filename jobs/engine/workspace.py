@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 from uuid import UUID
 
 import psycopg
 from django.core.files.base import File
+from django.db import connection
 
+from jobs import outbox
+from jobs.definition import JobError
 from jobs.engine.database import own_connection
 from jobs.engine.failed import failed_rows
-from jobs.models import ExecutionFile, JobExecution
+from jobs.models import ExecutionFile, JobExecution, OutboxMessage
 
 Role = ExecutionFile.Role
 
@@ -28,6 +32,7 @@ class Workspace:
     def __init__(self, execution: JobExecution):
         self._execution = execution
         self._made: list[ExecutionFile] = []
+        self._held: list[OutboxMessage] = []
 
     @property
     def execution_id(self) -> UUID:
@@ -68,6 +73,32 @@ class Workspace:
                 made.file.save(name, finished, save=False)
         self._made.append(made)
 
+    def send_mail(self, key: str, *, to: Sequence[str], subject: str, text: str) -> None:
+        """Send a mail once the chunk has committed; called in `write`.
+
+        `key` says which message it is: the same key again, in this execution or in one that
+        continues it, is the same message. Raises ValidationError for what cannot be sent.
+        """
+        self.tell(outbox.mail(key, to=to, subject=subject, text=text))
+
+    def post(self, key: str, url: str, *, json: Any) -> None:
+        """POST JSON to another system once the chunk has committed; otherwise like `send_mail`."""
+        self.tell(outbox.webhook(key, url, json))
+
+    def tell(self, message: OutboxMessage, *, hold: bool = False) -> None:
+        """Write a message in the open transaction; without one, `hold` it to the checkpoint."""
+        message.execution = self._execution
+        message.dedupe_key = f"{self._chain}:{message.dedupe_key}"
+        if connection.in_atomic_block:
+            outbox.put([message])
+        elif hold:
+            self._held.append(message)
+        else:
+            raise JobError(
+                "A message commits with the work that it tells of, and here no transaction is open:"
+                " call send_mail() and post() in `write`, or in a step that is a function."
+            )
+
     def log(self, sentence: str) -> None:
         """Say something on the execution's console, with the time."""
         at = datetime.now(UTC).strftime("%H:%M:%S")
@@ -80,11 +111,18 @@ class Workspace:
             yield own
 
     def commit_files(self) -> None:
-        """Write the rows of the files made since the last checkpoint; the engine calls it."""
+        """Write the files made and the messages held since the last checkpoint; for the engine."""
         for made in self._made:
             self._execution.files.filter(role=made.role, name=made.name).delete()
             made.save(force_insert=True)
         self._made.clear()
+        if self._held:
+            outbox.put(self._held)
+            self._held.clear()
+
+    @cached_property
+    def _chain(self) -> UUID:
+        return outbox.chain_of(self._execution)
 
     def _input(self, field: str) -> ExecutionFile:
         return self._execution.files.get(role=Role.INPUT, field=field)

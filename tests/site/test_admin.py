@@ -6,8 +6,17 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 
-from jobs.models import ApiToken, JobExecution, JobProfile, StatusChange, StepExecution, Worker
+from jobs.models import (
+    ApiToken,
+    JobExecution,
+    JobProfile,
+    OutboxMessage,
+    StatusChange,
+    StepExecution,
+    Worker,
+)
 from jobs.states import Status
 from tests.people import execution, person, profile, two_jobs  # noqa: F401 - fixtures
 
@@ -15,6 +24,7 @@ pytestmark = pytest.mark.django_db
 
 PROFILES, EXECUTIONS = "/admin/jobs/jobprofile/", "/admin/jobs/jobexecution/"
 TOKENS, WORKERS = "/admin/jobs/apitoken/", "/admin/jobs/worker/"
+MESSAGES = "/admin/jobs/outboxmessage/"
 
 FORM = {
     "code": "nightly",
@@ -227,3 +237,31 @@ def test_other_peoples_tokens_are_not_revoked(staff, person):  # noqa: F811
     for key in (made.token_key, made.digest):
         client.post(TOKENS, {ACTION_CHECKBOX_NAME: [key], "action": "revoke"})
     assert ApiToken.objects.exists()
+
+
+def test_a_message_that_was_given_up_is_sent_again(staff):
+    client = staff("Operator")
+    given_up, sent = (
+        OutboxMessage.objects.create(
+            dedupe_key=key, kind="webhook", tries=5, payload={"url": "https://a.example/?secret=1"}
+        )
+        for key in ("one", "two")
+    )
+    now = timezone.now()
+    OutboxMessage.objects.filter(pk=given_up.pk).update(given_up_at=now, error="a.example is away")
+    OutboxMessage.objects.filter(pk=sent.pk).update(sent_at=now)
+    page = client.get(MESSAGES).content.decode()
+    assert "a.example is away" in page
+    assert "secret" not in page
+    chosen = {"action": "send_again", ACTION_CHECKBOX_NAME: [given_up.pk, sent.pk]}
+    answer = client.post(MESSAGES, chosen, follow=True)
+    assert said(answer) == "1 will be sent. 1 had been sent already and are not sent again."
+    given_up.refresh_from_db()
+    assert (given_up.given_up_at, given_up.tries) == (None, 0)
+    one = client.get(f"{MESSAGES}{given_up.pk}/change/")
+    assert one.status_code == 200
+    assert "secret" not in one.content.decode()
+
+
+def test_messages_are_for_operators(staff):
+    assert staff("Data manager").get(MESSAGES).status_code == 403
