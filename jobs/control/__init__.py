@@ -1,4 +1,5 @@
-"""What people ask for: upload, launch, activate, pause, resume, stop, abort, delete.
+"""What people ask for: upload, launch, activate, pause, resume, stop, abort, delete; of many at
+once, and of workers, queues and the whole site.
 
 Every function checks the right of `by` (None is the platform itself), asks the table of moves and
 tells the workers after the commit. They join the caller's transaction: rolled back, nothing
@@ -16,10 +17,28 @@ from jobs.control.again import (
 )
 from jobs.control.answers import Receipt, actions, receipt
 from jobs.control.launching import launch, upload
+from jobs.control.operations import (
+    begin_maintenance,
+    drain,
+    end_maintenance,
+    maintenance,
+    pause_queue,
+    resume_queue,
+    undrain,
+)
 from jobs.control.profiles import check_profile, delete_profile
-from jobs.control.refusals import AlreadyFinished, IdempotencyMismatch, ProfileDisabled, Refused
+from jobs.control.refusals import (
+    AlreadyFinished,
+    IdempotencyMismatch,
+    NothingThere,
+    ProfileDisabled,
+    Refused,
+    UnderMaintenance,
+)
 from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
 from jobs.control.schedules import delete_schedule, save_schedule, switch_schedule
+from jobs.control.scopes import Scope, plan, reach, stop_all
+from jobs.control.steps import stop_step
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
 from jobs.permissions import Denied
@@ -30,28 +49,42 @@ __all__ = [
     "IdempotencyMismatch",
     "InvalidParameters",
     "NotAllowed",
+    "NothingThere",
     "ProfileDisabled",
     "Receipt",
     "Refused",
+    "Scope",
+    "UnderMaintenance",
     "abort",
     "actions",
     "activate",
+    "begin_maintenance",
     "check_profile",
     "continue_",
     "delete",
     "delete_profile",
     "delete_schedule",
+    "drain",
+    "end_maintenance",
     "failed_items",
     "launch",
+    "maintenance",
     "pause",
+    "pause_queue",
+    "plan",
+    "reach",
     "receipt",
     "relaunch",
     "resume",
+    "resume_queue",
     "retry_failed",
     "save_schedule",
     "stop",
+    "stop_all",
+    "stop_step",
     "switch_schedule",
     "take_over_steps",
+    "undrain",
     "upload",
     "usual_grace",
 ]

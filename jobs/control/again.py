@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from jobs import parameters as form_parameters
 from jobs.control.launching import new_execution, store
+from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import ProfileDisabled, Refused
 from jobs.definition import find
 from jobs.models import ExecutionFile, JobExecution, StepExecution, StepWarning, Takes
@@ -125,6 +126,7 @@ def _again(
     files = {file.field: file for file in execution.files.filter(role=ExecutionFile.Role.INPUT)}
     named = {field: form_parameters.NamedFile(of.name, of.size) for field, of in files.items()}
     form_parameters.clean(definition, execution.parameters, named)
+    refuse_in_maintenance()
     made = new_execution(definition, profile, execution.parameters)
     made.name, made.queue, made.priority = execution.name, execution.queue, execution.priority
     made.aimed_node, made.aimed_roles = execution.aimed_node, execution.aimed_roles

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import parameters as form_parameters
+from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.dispatch import dispatch
@@ -59,10 +60,13 @@ def launch(
     activates it, with `not_before` until that moment. With an `idempotency_key` of this user that
     was used for the same request, the earlier execution is returned, its `replayed` true.
 
-    Raises Denied, ProfileDisabled, InvalidParameters, UnknownJob, IdempotencyMismatch.
+    Raises Denied, ProfileDisabled, UnderMaintenance, InvalidParameters, UnknownJob,
+    IdempotencyMismatch.
     """
     definition = find(profile.job if profile else job or "")
     require(user, "launch", profile or definition)
+    if parent is None:  # what runs goes on, with what it launches
+        refuse_in_maintenance()
     if profile and not profile.enabled:
         raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")
     given = form_parameters.collect(

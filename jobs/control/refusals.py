@@ -17,3 +17,11 @@ class IdempotencyMismatch(Refused):
 
 class AlreadyFinished(Refused):
     """It ended before the stop took effect."""
+
+
+class UnderMaintenance(Refused):
+    """Nothing is launched until the maintenance ends."""
+
+
+class NothingThere(Refused):
+    """What is to be stopped does not exist."""
