@@ -112,6 +112,7 @@ JOBS_MEMORY_BYTES = variables.number("JOBS_MEMORY_BYTES", 4 * 1024**3)
 JOBS_SLICE_SECONDS = variables.number("JOBS_SLICE_SECONDS", 0.0)
 JOBS_STALL_LIMIT_SECONDS = variables.number("JOBS_STALL_LIMIT_SECONDS", 14_400.0)
 JOBS_STALLED_SECONDS = variables.number("JOBS_STALLED_SECONDS", 900.0)
+JOBS_INVARIANTS_SECONDS = variables.number("JOBS_INVARIANTS_SECONDS", 60.0)
 JOBS_WEB_THREADS = variables.number("MILLRACE_WEB_THREADS", 8)  # of one web process
 JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 
@@ -237,6 +238,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Web security ---------------------------------------------------------------------------
 
+METRICS_TOKEN = variables.text("METRICS_TOKEN", "")  # without one there is no /metrics
 CSRF_FAILURE_VIEW = "tracker.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -245,7 +247,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # from inside, without TLS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"

@@ -24,6 +24,7 @@ from django.utils import timezone
 from jobs.dispatch import dispatch, redispatch_if_empty
 from jobs.engine import children
 from jobs.engine.recover import take_back_expired
+from jobs.invariants import watch_invariants
 from jobs.models import JobExecution, NotAllowed, Worker
 from jobs.models.base import ClockNow
 from jobs.outbox import Courier
@@ -58,7 +59,14 @@ class Controller:
 
     def look(self) -> None:
         """Keep every promise that is due. One that fails does not hold up the others."""
-        for promise in (self._report, recover, children.look_after, keep_deadlines, dispatch_all):
+        for promise in (
+            self._report,
+            recover,
+            children.look_after,
+            keep_deadlines,
+            dispatch_all,
+            watch_invariants,
+        ):
             try:
                 promise()
             except DatabaseError as error:

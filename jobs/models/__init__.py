@@ -1,5 +1,6 @@
 """What is remembered: profiles, executions, their steps, warnings, files, console and history."""
 
+from jobs.models.checks import InvariantCheck
 from jobs.models.execution import Attempt, JobExecution, NotAllowed, StatusChange, Takes
 from jobs.models.files import ExecutionFile, Upload
 from jobs.models.fleet import ApiToken, Maintenance, PausedQueue, Worker
@@ -15,6 +16,7 @@ __all__ = [
     "ConsoleText",
     "ExecutionFile",
     "Firing",
+    "InvariantCheck",
     "JobExecution",
     "JobProfile",
     "Maintenance",

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -246,6 +246,9 @@ class JobExecution(models.Model):
                 condition=Q(status=Status.QUEUED),
             ),
             models.Index(fields=("id",), name="execution_open_idx", condition=Q(status__in=OPEN)),
+            models.Index(
+                fields=("id",), name="execution_console_idx", condition=Q(console_open=True)
+            ),
         )
 
     replayed = False  # true on what a launch returns when its idempotency key was used before
@@ -406,6 +409,9 @@ class Attempt(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("execution", "number"), name="attempt_once"),
         )
+        indexes = (
+            models.Index(fields=("id",), name="attempt_open_idx", condition=Q(ended_at=None)),
+        )
 
     def __str__(self) -> str:
         return f"{self.execution_id} attempt {self.number}"
@@ -427,6 +433,8 @@ class StatusChange(models.Model):
     class Meta:
         ordering = ("id",)
         default_permissions = ()
+        # Written in the order of time, so that a tiny index finds the last minutes.
+        indexes = (BrinIndex(fields=("at",), name="history_at_idx", autosummarize=True),)
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"

@@ -53,6 +53,13 @@ class StepExecution(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("execution", "name"), name="step_once_per_execution"),
         )
+        indexes = (
+            models.Index(
+                fields=("id",),
+                name="step_running_idx",
+                condition=models.Q(status=StepStatus.RUNNING),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.label or self.name
