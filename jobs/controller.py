@@ -27,7 +27,9 @@ from jobs.engine.recover import take_back_expired
 from jobs.invariants import watch_invariants
 from jobs.models import JobExecution, NotAllowed, Worker
 from jobs.models.base import ClockNow
+from jobs.notices import tell_of_stalled
 from jobs.outbox import Courier
+from jobs.schedules import fire_due
 from jobs.states import Event, Status
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,8 @@ class Controller:
             recover,
             children.look_after,
             keep_deadlines,
+            fire_due,
+            tell_of_stalled,
             dispatch_all,
             watch_invariants,
         ):

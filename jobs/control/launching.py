@@ -19,7 +19,7 @@ from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.dispatch import dispatch
-from jobs.models import ExecutionFile, JobExecution, JobProfile, StatusChange, Upload
+from jobs.models import ExecutionFile, JobExecution, JobProfile, Schedule, StatusChange, Upload
 from jobs.permissions import may, require
 from jobs.states import Status
 
@@ -53,6 +53,8 @@ def launch(
     priority: int | None = None,
     idempotency_key: str | None = None,
     parent: JobExecution | None = None,
+    schedule: Schedule | None = None,
+    scheduled_for: Any = None,
 ) -> JobExecution:
     """Launch a profile, or a job by its name, with parameters laid over the profile's.
 
@@ -81,6 +83,7 @@ def launch(
     execution = new_execution(definition, profile, given.values)
     execution.name = name[:200] or execution.name
     execution.note, execution.parent = note, parent
+    execution.schedule, execution.scheduled_for = schedule, scheduled_for
     execution.user, execution.trigger = user, trigger
     execution.username = user.get_username() if user else ""
     execution.status = Status.DEFERRED if deferred or not_before else Status.QUEUED

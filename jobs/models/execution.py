@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from jobs.definition import REGISTRY, TYPES, JobClass
 from jobs.models.base import ClockNow, UUIDv7
+from jobs.models.notification import tell_of_end
 from jobs.models.profile import JobProfile
 from jobs.signals import status_changed
 from jobs.states import (
@@ -252,6 +253,7 @@ class JobExecution(models.Model):
         )
 
     replayed = False  # true on what a launch returns when its idempotency key was used before
+    skipped = False  # true on the open one that a launch returns because of its overlap policy
 
     def __str__(self) -> str:
         return self.name
@@ -293,6 +295,8 @@ class JobExecution(models.Model):
             change = StatusChange.objects.create(
                 execution=row, event=event, before=before, after=after, by=by, reason=why
             )
+            if after in FINISHED:
+                tell_of_end(row, change, fields.get("error") or why)
             tell = partial(status_changed.send_robust, sender=JobExecution, change=change)
             transaction.on_commit(tell, robust=True)
         self.refresh_from_db()

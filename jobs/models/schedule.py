@@ -16,11 +16,12 @@ class Schedule(models.Model):
     """Launches a profile at the times of a cron expression, in a time zone with daylight saving.
 
     It launches as `run_as`, whose rights are checked each time; without one, as the platform, which
-    only declared schedules do. `next_at` is the next time that has not been fired.
+    only declared schedules do. `next_at` is the next time that has not been fired; a schedule
+    that is switched off has none, and what passes meanwhile is not made up for.
     """
 
     class Missed(models.TextChoices):
-        """What becomes of times that passed while no controller ran or the schedule was off."""
+        """What becomes of times that passed while no controller ran."""
 
         SKIP = "skip", "Leave them out"
         ONCE = "once", "Make up for them once"
