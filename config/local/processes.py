@@ -41,6 +41,7 @@ class Process:
         at_our_death: signal.Signals = signal.SIGKILL,
         kill_signal: signal.Signals = signal.SIGKILL,
         files: Sequence[int] = (),
+        folder: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -49,6 +50,7 @@ class Process:
         self.stop_signal = stop_signal
         self.kill_signal = kill_signal
         self.files = files
+        self.folder = folder
         self.started_at = 0.0
         self.quick_ends = 0
         self._popen: subprocess.Popen[bytes] | None = None
@@ -70,6 +72,7 @@ class Process:
                 env=os.environ | self.variables,
                 start_new_session=True,
                 pass_fds=self.files,
+                cwd=self.folder,
             )
 
     def exit_code(self) -> int | None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from config.local import launch
+from config.local import flower, launch
 from config.local.environment import ROOT
 from config.local.processes import LaunchError, Process, guarded, stop_all
 from config.local.servers import Postgres, Server, missing_servers, start_servers, stop_servers
@@ -31,6 +31,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="first port to try (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="jobs at once (%(default)s)")
+    parser.add_argument(
+        "--flower",
+        type=int,
+        nargs="?",
+        const=flower.PORT,
+        metavar="PORT",
+        help=f"also run Flower, read-only, with a password, on 127.0.0.1 (port {flower.PORT})",
+    )
 
 
 class Site:
@@ -69,6 +77,8 @@ def running(state: State, options: argparse.Namespace) -> Iterator[Site]:
             for process in processes:
                 process.start()
             _wait_until_healthy(url, processes)
+            if options.flower is not None:
+                _add_flower(state, options.flower, processes)
             yield Site(url, [*(server.process for server in servers), *processes])
         finally:
             _be_deaf()
@@ -156,6 +166,7 @@ def _processes(state: State, listener: socket.socket, workers: int) -> list[Proc
             state.logs / f"{role}.log",
             variables=_variables(role),
             files=[listener.fileno()] if role == "web" else [],
+            folder=ROOT,
         )
         for role, command in commands.items()
     ]
@@ -187,3 +198,13 @@ def _health(url: str) -> tuple[int, str]:
         return 0, f"no answer ({error})"
     finally:
         connection.close()
+
+
+def _add_flower(state: State, port: int, processes: list[Process]) -> None:
+    """Start Flower when there are workers for it to ask, and say where it is."""
+    with _listen(flower.ADDRESS, port) as free:  # let go again: Flower opens its port itself
+        monitor = flower.Flower(state, free.getsockname()[1])
+    processes.append(monitor.process)
+    monitor.process.start()
+    monitor.process.wait_until(monitor.answers)
+    print(monitor, flush=True)

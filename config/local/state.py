@@ -97,12 +97,12 @@ class State:
         lines = self.env.read_text().splitlines() if self.env.exists() else []
         return dict(line.split("=", 1) for line in lines)
 
-    def secret(self, name: str) -> str:
-        """Return the secret of that name, made on first use and kept in the folder."""
+    def secret(self, name: str, size: int = 50) -> str:
+        """Return the secret of that name, made of `size` bytes on first use and kept."""
         path = self.folder / f"{name}.secret"
         if not path.exists():
             with _private(path) as file:
-                file.write(secrets.token_urlsafe(50))
+                file.write(secrets.token_urlsafe(size))
         return path.read_text()
 
 

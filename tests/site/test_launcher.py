@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("DATABASE_URL", "REDIS_URL", "DJANGO_", "MILLRACE_", "JOBS_", "PYTEST_")
 UP = re.compile(r"Millrace is up at (http://\S+)")
+FLOWER = re.compile(r"Flower: http://(127\.0\.0\.1:\d+)/, read-only, .* password (\S+)")
 
 
 def clean_variables(folder: Path) -> dict[str, str]:
@@ -139,8 +141,8 @@ def start(folder: Path) -> Iterator[Callable[..., Start]]:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """A site that runs for the tests of this file that do not end it."""
-    start = Start(tmp_path_factory.mktemp("up") / "data")
+    """A site with Flower that runs for the tests of this file that do not end it."""
+    start = Start(tmp_path_factory.mktemp("up") / "data", "--flower", "0")
     yield start
     start.end()
 
@@ -160,7 +162,7 @@ def test_a_second_start_says_where_the_first_runs(started: Start) -> None:
 
 
 def test_secrets_are_the_owners_alone(started: Start) -> None:
-    for name in ("env", "django.secret", "logins.json"):
+    for name in ("env", "django.secret", "flower.secret", "logins.json"):
         assert stat.S_IMODE((started.folder / name).stat().st_mode) == 0o600
 
 
@@ -176,12 +178,31 @@ def test_a_process_that_dies_is_started_again(started: Start) -> None:
     assert eventually(lambda: status_of(started.url) == 200, 20), started.output
 
 
+def test_flower_is_said_once_and_asks_for_its_password(started: Start) -> None:
+    ((address, password),) = FLOWER.findall(started.output)
+    assert (started.folder / "flower.secret").read_text() == password
+    for login, status in ((None, 401), (f"flower:{password}", 200)):
+        headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
+        connection = http.client.HTTPConnection(address, timeout=5)
+        connection.request("GET", "/", headers=headers)
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+def test_flower_is_started_again_and_its_password_is_in_no_command(started: Start) -> None:
+    (flower,) = [pid for pid, command in alive(started.folder).items() if " flower " in command]
+    secret = (started.folder / "flower.secret").read_text()
+    assert not [command for command in alive(started.folder).values() if secret in command]
+    os.kill(flower, signal.SIGKILL)
+    assert eventually(lambda: "Flower ended by SIGKILL" in started.output, 10)
+
+
 def test_ctrl_c_ends_everything_within_ten_seconds(
     folder: Path, start: Callable[..., Start]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        site = start("--port", str(port))
+        site = start("--port", str(port), "--flower", "0")
     assert f"Port {port} is taken; using " in site.output
     assert status_of(site.url) == 200
 
