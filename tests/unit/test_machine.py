@@ -213,7 +213,7 @@ def check_effects(row: Row) -> None:
 
 
 PROFILE = settings(
-    max_examples=100,
+    max_examples=40,
     stateful_step_count=30,
     derandomize=True,
     database=None,
