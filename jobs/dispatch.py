@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from celery import current_app
-from django.conf import settings
 from django.db import connection
 from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
 
-from jobs.models.fleet import SEEN_WITHIN
+from jobs.line import FLEET, LINE, values
+from jobs.models import Worker
 
 log = logging.getLogger(__name__)
 
@@ -32,35 +34,45 @@ _local = threading.local()
 _inherited: list[Connection | None] = []  # kept, for closing one would end it for the parent
 _deaf = SimpleNamespace(until=0.0)
 
-# Chooses the next executions of a queue in SQL order and marks them as told, in one statement.
-# A row counts as outstanding until it is claimed, or until its message is taken for lost:
-# after JOBS_REDISPATCH_SECONDS, doubled with every repetition, up to ten minutes. What no live
-# worker can claim, because it lacks the code, is not sent: it would stand in the way of the rest.
-CHOOSE = """
-WITH workers AS MATERIALIZED (
-  SELECT slots, definitions FROM jobs_worker
-  WHERE kind = 'worker' AND %(queue)s = ANY(queues)
-    AND seen_at > clock_timestamp() - %(seen)s::interval
-), queued AS (
-  SELECT *, coalesce(dispatched_at > clock_timestamp() - make_interval(
-    secs => least(600, %(again)s * 2 ^ least(dispatch_count, 10))), false) AS outstanding
-  FROM jobs_jobexecution WHERE status = 'queued' AND queue = %(queue)s
-), room AS (
-  SELECT greatest(0, 2 * (SELECT coalesce(sum(slots), 0) FROM workers)
-                     - (SELECT count(*) FROM queued WHERE outstanding)) AS n
+# Chooses the next executions of a queue and marks them as told, in one statement. First it asks
+# for room: while as many messages are under way as the workers soon take, nothing else is read.
+# What no worker can take now is not sent: it would stand in the way of the rest. Nor are more sent
+# under one limit than may run; `crowded` are those beyond it.
+CHOOSE = f"""
+WITH RECURSIVE {FLEET}, room AS MATERIALIZED (
+  SELECT q.queue, greatest(0, 2 * (SELECT coalesce(sum(slots), 0) FROM workers)
+                              - (SELECT count(*) FROM sent WHERE NOT aimed))::int AS n
+  FROM unnest(%(queues)s::text[]) q(queue)
+  WHERE NOT EXISTS (SELECT FROM jobs_maintenance)
+    AND NOT EXISTS (SELECT FROM jobs_pausedqueue p WHERE p.name = q.queue)
+), {LINE}, crowded AS (
+  SELECT id FROM (
+    SELECT line.id, l.value::int AS most, coalesce(taken.n, 0) + row_number() OVER (
+      PARTITION BY l.key ORDER BY line.priority, line.turn, line.queued_at, line.id) AS place
+    FROM line CROSS JOIN LATERAL jsonb_each_text(line.wants) l LEFT JOIN taken USING (key)
+  ) places WHERE place > most
 ), chosen AS MATERIALIZED (
-  SELECT e.id FROM jobs_jobexecution e JOIN queued q USING (id)
-  WHERE NOT q.outstanding AND (q.retry_at IS NULL OR q.retry_at <= clock_timestamp())
-    AND EXISTS (SELECT FROM workers w WHERE w.definitions ? q.job
-                AND (q.attempt = 0 OR w.definitions ->> q.job = q.job_version))
-  ORDER BY q.priority, q.id LIMIT (SELECT n FROM room)
+  SELECT e.id, line.priority, line.turn, line.queued_at
+  FROM jobs_jobexecution e JOIN line USING (id)
+  WHERE e.status = 'queued' AND e.dispatched_at IS NOT DISTINCT FROM line.dispatched_at
+    AND e.id NOT IN (SELECT id FROM crowded)
+  ORDER BY line.priority, line.turn, line.queued_at, line.id LIMIT (SELECT n FROM room)
   FOR NO KEY UPDATE OF e SKIP LOCKED
+), told AS (
+  UPDATE jobs_jobexecution e SET
+    dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
+  FROM chosen WHERE e.id = chosen.id
+  RETURNING e.id, e.attempt, e.dispatch_count, e.aimed_node, e.aimed_roles
 )
-UPDATE jobs_jobexecution e SET
-  dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
-FROM chosen WHERE e.id = chosen.id
-RETURNING e.id, e.attempt, e.dispatch_count
-"""
+SELECT told.* FROM told JOIN chosen USING (id) ORDER BY priority, turn, queued_at, id
+"""  # noqa: S608 (the parts are our own)
+
+NODES = f"""
+WITH {FLEET}
+SELECT w.node, w.roles, w.slots - (
+  SELECT count(*) FROM jobs_jobexecution e WHERE e.status = ANY(%(held)s) AND e.worker = w.name)
+FROM workers w
+"""  # noqa: S608
 
 
 def dispatch(queue: str) -> int:
@@ -70,14 +82,20 @@ def dispatch(queue: str) -> int:
     answer, the rows stay queued and the controller tries again.
     """
     chosen = _choose(queue)
-    for position, (pk, attempt, count) in enumerate(chosen):
+    destinations = _destinations(queue, chosen)
+    for position, (pk, attempt, count, *_) in enumerate(chosen):
         try:
-            _publish(queue, str(pk), task_id=task_id_of(pk, attempt, count))
+            _publish(destinations[pk], str(pk), task_id=task_id_of(pk, attempt, count))
         except (OperationalError, OSError) as error:
             log.warning("The broker did not take a message for queue %r: %s", queue, error)
             _forget([pk for pk, *_ in chosen[position:]])
             return position
     return len(chosen)
+
+
+def node_queue(node: str) -> str:
+    """The queue of the broker that only the workers of this node consume."""
+    return f"node.{node}"
 
 
 def redispatch_if_empty(queue: str) -> int:
@@ -87,17 +105,26 @@ def redispatch_if_empty(queue: str) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM jobs_jobexecution WHERE status = 'queued' AND queue = %s"
+            "SELECT id, aimed_node <> '' OR aimed_roles <> '{}' FROM jobs_jobexecution"
+            " WHERE status = 'queued' AND queue = %s"
             " AND dispatched_at < clock_timestamp() - interval '2 seconds' LIMIT 1000",
             [queue],
         )
-        unclaimed = [pk for (pk,) in cursor.fetchall()]
-    if not unclaimed:
-        return 0
-    if _depth(queue) != 0:
-        return 0
-    _forget(unclaimed)
-    return len(unclaimed)
+        unclaimed = cursor.fetchall()
+    lost = [pk for pk, aimed in unclaimed if not aimed]
+    if lost and _depth(queue) != 0:
+        lost = []
+    at_nodes = [pk for pk, aimed in unclaimed if aimed]
+    if at_nodes and all(_depth(node_queue(node)) == 0 for node in _nodes(queue)):
+        lost += at_nodes
+    _forget(lost)
+    return len(lost)
+
+
+def _nodes(queue: str) -> set[str]:
+    return set(
+        Worker.objects.live().filter(queues__contains=[queue]).values_list("node", flat=True)
+    )
 
 
 def _depth(queue: str) -> int | None:
@@ -114,19 +141,31 @@ def _depth(queue: str) -> int | None:
 
 def _choose(queue: str) -> list[tuple]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            CHOOSE,
-            {
-                "queue": queue,
-                "again": settings.JOBS_REDISPATCH_SECONDS,
-                "seen": f"{SEEN_WITHIN.total_seconds()} s",
-            },
-        )
-        # RETURNING has no order; ids are ordered by time and ties of priority are rare here.
-        return sorted(cursor.fetchall())
+        cursor.execute(CHOOSE, values([queue]))
+        return cursor.fetchall()
+
+
+def _destinations(queue: str, chosen: list[tuple]) -> dict[UUID, str]:
+    """The broker's queue for each: its own, or that of the node with most free slots it fits."""
+    found = {pk: queue for pk, *_ in chosen}
+    aimed = [(pk, node, roles) for pk, _, _, node, roles in chosen if node or roles]
+    if not aimed:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(NODES, values([queue]))
+        workers = [[node, set(roles), free] for node, roles, free in cursor.fetchall()]
+    for pk, node, roles in aimed:
+        fitting = [one for one in workers if node in ("", one[0]) and one[1].issuperset(roles)]
+        if fitting:  # else its worker has left just now, and the message comes to nothing
+            best = max(fitting, key=itemgetter(2))
+            best[2] -= 1
+            found[pk] = node_queue(best[0])
+    return found
 
 
 def _forget(ids: list) -> None:
+    if not ids:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE jobs_jobexecution SET dispatched_at = NULL"

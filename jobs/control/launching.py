@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -12,16 +12,17 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from jobs import parameters as form_parameters
+from jobs.control import overlap as overlaps
 from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.dispatch import dispatch
 from jobs.models import ExecutionFile, JobExecution, JobProfile, Schedule, StatusChange, Upload
+from jobs.models.base import ClockNow
 from jobs.permissions import may, require
-from jobs.states import Status
+from jobs.states import Overlap, Status
 
 
 def upload(file: File, *, user: User | None, name: str | None = None) -> Upload:
@@ -55,6 +56,9 @@ def launch(
     parent: JobExecution | None = None,
     schedule: Schedule | None = None,
     scheduled_for: Any = None,
+    node: str | None = None,
+    node_roles: Sequence[str] | None = None,
+    overlap: Overlap | str | None = None,
 ) -> JobExecution:
     """Launch a profile, or a job by its name, with parameters laid over the profile's.
 
@@ -62,8 +66,12 @@ def launch(
     activates it, with `not_before` until that moment. With an `idempotency_key` of this user that
     was used for the same request, the earlier execution is returned, its `replayed` true.
 
+    `node` and `node_roles` aim it at one node or at nodes with all these roles, instead of where
+    the profile does. `overlap` takes the place of the profile's or job's own policy; where that is
+    to skip, the open execution is returned, its `skipped` true.
+
     Raises Denied, ProfileDisabled, UnderMaintenance, InvalidParameters, UnknownJob,
-    IdempotencyMismatch.
+    IdempotencyMismatch, Overlapping.
     """
     definition = find(profile.job if profile else job or "")
     require(user, "launch", profile or definition)
@@ -89,13 +97,16 @@ def launch(
     execution.status = Status.DEFERRED if deferred or not_before else Status.QUEUED
     execution.not_before, execution.expires_at = not_before, expires_at
     execution.priority = execution.priority if priority is None else priority
+    execution.aimed_node = execution.aimed_node if node is None else node
+    execution.aimed_roles = execution.aimed_roles if node_roles is None else [*node_roles]
     execution.idempotency_key = idempotency_key
     execution.fingerprint = form_parameters.fingerprint(
         profile.code if profile else definition.name,
         given,
         {field: up.sha256 for field, up in uploads.items()},
     )
-    return store(execution, uploads)
+    policy = Overlap(overlap) if overlap else overlaps.policy_of(definition, profile)
+    return _store_unless_open(execution, policy, uploads)
 
 
 def new_execution(
@@ -105,6 +116,7 @@ def new_execution(
     execution = _of_profile(profile) if profile else _of_job(definition)
     execution.job_version, execution.type = definition.version(), definition.type
     execution.parameters = parameters
+    overlaps.limit(execution, definition, profile)
     execution.timeout_seconds = execution.timeout_seconds or definition.timeout_seconds
     return execution
 
@@ -118,6 +130,8 @@ def _of_profile(profile: JobProfile) -> JobExecution:
         queue=profile.effective_queue(),
         priority=profile.priority,
         timeout_seconds=profile.timeout_seconds,
+        aimed_node=profile.node,
+        aimed_roles=profile.node_roles,
     )
 
 
@@ -125,12 +139,24 @@ def _of_job(job: JobClass) -> JobExecution:
     return JobExecution(name=job.label, job=job.name, queue=job.queue)
 
 
+def _store_unless_open(
+    execution: JobExecution, policy: Overlap, uploads: dict[str, Upload]
+) -> JobExecution:
+    """Store it; but first do what the policy says if as many are open as may run at once."""
+    if not overlaps.applies(execution, policy):
+        return store(execution, uploads)
+    with transaction.atomic():
+        overlaps.take_turn(execution)
+        there = _earlier(execution) or overlaps.heed(execution, policy)
+        return there or store(execution, uploads)
+
+
 def store(execution: JobExecution, files: Mapping[str, Upload | ExecutionFile]) -> JobExecution:
     """Write the execution with its files and first line of history, or find its earlier twin."""
     try:
         with transaction.atomic():
             if execution.status == Status.QUEUED:
-                execution.queued_at = timezone.now()
+                execution.queued_at = ClockNow()
             execution.save(force_insert=True)
             for field, given in files.items():
                 ExecutionFile.objects.create(

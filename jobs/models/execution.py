@@ -13,7 +13,7 @@ from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
 from django.urls import reverse
 from django.utils import timezone
 
@@ -242,9 +242,23 @@ class JobExecution(models.Model):
                 name="execution_text_idx",
             ),
             models.Index(
-                fields=("queue", "priority", "id"),
-                name="execution_queued_idx",
+                "queue",
+                "priority",
+                Coalesce("user", 0),
+                "queued_at",
+                "id",
+                name="execution_line_idx",
                 condition=Q(status=Status.QUEUED),
+            ),
+            models.Index(
+                fields=("queue", "dispatched_at"),
+                name="execution_sent_idx",
+                condition=Q(status=Status.QUEUED, dispatched_at__isnull=False),
+            ),
+            models.Index(
+                fields=("id",),
+                name="execution_interrupted_idx",
+                condition=Q(status=Status.QUEUED, attempt__gt=0),
             ),
             models.Index(fields=("id",), name="execution_open_idx", condition=Q(status__in=OPEN)),
             models.Index(
@@ -288,6 +302,8 @@ class JobExecution(models.Model):
             )
             if after in FINISHED:
                 row.close_steps(after)
+            if row.limits and after in {*FINISHED, Status.PAUSED}:
+                row.slots.all().delete()
             if before in HELD and after not in HELD:
                 row.end_attempt(event, why)
             if before == Status.JOINING:
@@ -385,7 +401,9 @@ def _consequences(row: JobExecution, before: Status, after: Status) -> dict[str,
     if before in (HELD | {Status.JOINING}) and after not in (HELD | {Status.JOINING}):
         fields["deadline_at"] = None
     if after == Status.QUEUED:
-        fields |= {"queued_at": ClockNow(), "dispatched_at": None, "worker": ""}
+        fields |= {"dispatched_at": None, "worker": ""}
+    if after == Status.QUEUED and before in {Status.DEFERRED, Status.PAUSED}:
+        fields["queued_at"] = ClockNow()  # whoever comes back from an attempt keeps its place
     if after in {Status.QUEUED, Status.RUNNING}:
         fields["reason"] = ""
     if before == Status.STOPPING and after in LATE:

@@ -8,17 +8,35 @@ from django.contrib.auth.models import Group
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import F
 from django.urls import reverse
+from psycopg.types.json import Jsonb
 
 from jobs.definition import REGISTRY, Job, find
-from jobs.states import Overlap
+from jobs.states import HELD, OPEN, Overlap, Status
 
 CODE = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*$",
     "A code has lower-case letters, digits, '-' and '_', and begins with a letter or digit.",
 )
+
+# A changed limit holds for what has been launched already, too; what runs now takes its slot even
+# where that makes more than the new limit allows: then nothing starts until enough have ended.
+LIMIT = """
+UPDATE jobs_jobexecution SET
+  limits = (limits - %(before)s) || %(limits)s,
+  start_rates = (start_rates - %(before)s) || %(rates)s
+WHERE profile_id = %(profile)s AND status = ANY(%(open)s) AND partition IS NULL
+"""
+RENAME_SLOTS = "UPDATE jobs_slot SET key = %(key)s WHERE key = %(before)s"
+DROP_SLOTS = "DELETE FROM jobs_slot WHERE key = %(key)s"
+TAKE_SLOTS = """
+INSERT INTO jobs_slot (key, number, execution_id)
+SELECT %(key)s, row_number() OVER (ORDER BY id) - 1, id FROM jobs_jobexecution
+WHERE profile_id = %(profile)s AND status = ANY(%(busy)s) AND partition IS NULL
+ON CONFLICT DO NOTHING
+"""
 
 
 class JobProfile(models.Model):
@@ -69,24 +87,49 @@ class JobProfile(models.Model):
         "timeout_seconds",
         "stop_grace_seconds",
     )
+    LIMITING = ("code", "concurrency", "start_rate")
 
     def __str__(self) -> str:
         return self.label
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; raises `version` when something changed that a launch would feel."""
-        if self.pk:
-            before = JobProfile.objects.filter(pk=self.pk).values(*self.VERSIONED).first()
+        """Save; raises `version` when something changed that a launch would feel.
+
+        What has been launched and has not ended follows a changed limit or start rate.
+        """
+        with transaction.atomic():
+            before = JobProfile.objects.filter(pk=self.pk).values("code", *self.VERSIONED).first()
             if before and any(before[name] != getattr(self, name) for name in self.VERSIONED):
                 self.version = F("version") + 1
                 if fields := kwargs.get("update_fields"):
                     kwargs["update_fields"] = {*fields, "version"}
-        super().save(*args, **kwargs)
+            super().save(*args, **kwargs)
+            if before and any(before[name] != getattr(self, name) for name in self.LIMITING):
+                self._limit_the_launched(before)
         if not isinstance(self.version, int):
             self.refresh_from_db(fields=["version"])
 
     def get_absolute_url(self) -> str:
         return reverse("tracker:profile", args=[self.code])
+
+    def _limit_the_launched(self, before: dict[str, Any]) -> None:
+        key = f"profile:{self.code}"
+        values: dict[str, Any] = {
+            "key": key,
+            "before": f"profile:{before['code']}",
+            "limits": Jsonb({key: self.concurrency} if self.concurrency else {}),
+            "rates": Jsonb({key: self.start_rate} if self.start_rate else {}),
+            "profile": self.pk,
+            "open": sorted(OPEN),
+            "busy": sorted(HELD | {Status.JOINING}),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(LIMIT, values)
+            cursor.execute(RENAME_SLOTS, values)
+            if not self.concurrency:
+                cursor.execute(DROP_SLOTS, values)
+            elif not before["concurrency"]:
+                cursor.execute(TAKE_SLOTS, values)
 
     @property
     def definition(self) -> type[Job] | None:

@@ -135,7 +135,7 @@ def test_a_waiting_execution_says_its_position():
     a_worker(["default"])
     control.launch(job="samples.function")
     second = control.launch(job="samples.function")
-    assert waiting(second).text == "1 ahead of it; 0 of 1 slots are busy."
+    assert waiting(second).text == "2nd in line; 0 of 1 slots are busy."
 
 
 def test_a_stop_asked_twice_only_rises():

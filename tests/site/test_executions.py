@@ -117,7 +117,7 @@ def test_a_waiting_row_says_why(bobs, bob, execution, worker):
     execution(bob)
     page = bobs.get(LIST).content.decode()
     assert "Next in line; a worker is about to take it." in page
-    assert "1 ahead of it; 0 of 4 slots are busy." in page
+    assert "2nd in line; 0 of 4 slots are busy." in page
 
 
 def test_a_row_that_may_not_be_stopped_says_why(browser, person, bob, execution):
