@@ -75,7 +75,7 @@ class Cron:
     def next(self, moment: dt.datetime) -> dt.datetime | None:
         """The first time later than `moment`; None when there is none in fifty years."""
         found = next(self.after(moment), None)
-        return found and found.at
+        return found.at if found else None
 
     def last(self, after: dt.datetime, until: dt.datetime) -> dt.datetime | None:
         """The last time behind `after` and not behind `until`; quick, however many there are."""
@@ -98,7 +98,8 @@ class Cron:
         """Between two changes of the clock, wall and real time run alike."""
         last = moment.astimezone(dt.UTC)
         offset, wall = self._offset(last), self._wall(last)
-        while (wall := next(self._walls(wall), None)) is not None:
+        while found := next(self._walls(wall), None):
+            wall = found
             at = (wall - offset).replace(tzinfo=dt.UTC)
             change = self._change(last, min(at, last + DAY)) or self._change(last, at)
             if change is None:

@@ -34,7 +34,7 @@ class NotificationQuerySet(models.QuerySet):
 
     def tell(self, users: Iterable[int], kind: str, text: str, **about: Any) -> None:
         """Tell people, each once; `about` names the execution or the schedule."""
-        told = [Notification(user_id=pk, kind=kind, text=text[:1000], **about) for pk in users]
+        told = [self.model(user_id=pk, kind=kind, text=text[:1000], **about) for pk in users]
         self.bulk_create(told, ignore_conflicts=True)
 
 
