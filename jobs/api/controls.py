@@ -15,11 +15,12 @@ from jobs.api.execution_serializers import ExecutionSerializer
 from jobs.api.executions import find, represent
 from jobs.api.openapi import described
 from jobs.api.problems import Refusal
-from jobs.models import JobExecution
+from jobs.models import JobExecution, StepExecution
 from jobs.permissions import may
-from jobs.states import FINISHED, Event, Status, StopLevel, move
+from jobs.states import FINISHED, Event, Status, StepStatus, StopLevel, move
 
 LONGEST_GRACE_SECONDS = 86_400
+SCOPES = ("execution", "children", "step")
 
 
 class ReasonSerializer(StrictSerializer):
@@ -40,6 +41,23 @@ class HowToStopSerializer(ReasonSerializer):
     )
 
 
+class WhatToStopSerializer(HowToStopSerializer):
+    scope = serializers.ChoiceField(
+        SCOPES,
+        default="execution",
+        help_text="Children are always stopped with their parent",
+    )
+    step = serializers.CharField(
+        required=False, default="", max_length=100, help_text="The name of a running step"
+    )
+
+    def validate(self, body: dict[str, Any]) -> dict[str, Any]:
+        if (body["scope"] == "step") != bool(body["step"]):
+            said = "Name the step." if body["scope"] == "step" else "Only with the scope `step`."
+            raise serializers.ValidationError({"step": [said]})
+        return body
+
+
 class NothingSerializer(StrictSerializer):
     """No fields."""
 
@@ -49,6 +67,14 @@ class LevelSerializer(serializers.Serializer):
     label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
     allowed = serializers.BooleanField()
     reason = serializers.CharField()
+
+
+class ScopePreviewSerializer(serializers.Serializer):
+    scope = serializers.ChoiceField(SCOPES)
+    step = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # shadows Field.label
+    allowed = serializers.BooleanField()
+    text = serializers.CharField(help_text="What will happen, or why it is not allowed")
 
 
 class StopPreviewSerializer(serializers.Serializer):
@@ -64,6 +90,7 @@ class StopPreviewSerializer(serializers.Serializer):
     kept = serializers.IntegerField(help_text="Of these, items whose work is done and stays")
     total = serializers.IntegerField(allow_null=True)
     resumable = serializers.BooleanField()
+    scopes = ScopePreviewSerializer(many=True)
     text = serializers.CharField()
 
 
@@ -83,12 +110,16 @@ class StopView(ApiView):
         "Stop an execution",
         STOPPED,
         fails=(404, 409, 422),
-        request=HowToStopSerializer,
+        request=WhatToStopSerializer,
         description="200: it has stopped, or a stop had been asked for before. 202: it runs, and "
         "will stop at its next checkpoint. 409: it ended otherwise; `outcome` says how.",
     )
     def post(self, request: Request, execution_id: UUID) -> Response:
-        return _stop(request, execution_id, **checked(request.data, HowToStopSerializer))
+        body = checked(request.data, WhatToStopSerializer)
+        scope, step = body.pop("scope"), body.pop("step")
+        if scope == "step":
+            return _stop_step(request, execution_id, step, **body)
+        return _stop(request, execution_id, **body)
 
 
 class AbortView(ApiView):
@@ -123,6 +154,12 @@ def _stop(request: Request, execution_id: UUID, **how: Any) -> Response:
     return Response(represent(request, execution_id), status=200 if known else 202)
 
 
+def _stop_step(request: Request, execution_id: UUID, step: str, **how: Any) -> Response:
+    execution = find(caller(request), execution_id)
+    control.stop_step(execution, step, by=caller(request), **how)
+    return Response(represent(request, execution_id), status=202)
+
+
 def preview(user: Any, execution: JobExecution) -> dict[str, Any]:
     """What a stop of this execution would do, and how hard this person may stop it."""
     answer = control.actions(user, execution)["stop"]
@@ -140,8 +177,23 @@ def preview(user: Any, execution: JobExecution) -> dict[str, Any]:
         "kept": kept,
         "total": sum(totals) if totals and None not in totals else None,
         "resumable": began and any(step.cursor for step in steps),
+        "scopes": _scopes(user, execution, steps),
         "text": stays if began else "It has not begun: nothing needs to be undone.",
     }
+
+
+def _scopes(user: Any, execution: JobExecution, steps: list[StepExecution]) -> list[dict[str, Any]]:
+    """What can be stopped of it: all of it, and each of its steps that run."""
+    if execution.is_finished:
+        return []
+    parts = [{"scope": "execution", "step": "", "label": execution.name}]
+    parts += [
+        {"scope": "step", "step": step.name, "label": str(step)}
+        for step in steps
+        if step.status == StepStatus.RUNNING
+    ]
+    found = [(part, control.foresee(user, execution, step=part["step"])) for part in parts]
+    return [part | {"allowed": item.allowed, "text": item.text} for part, item in found]
 
 
 def _level(

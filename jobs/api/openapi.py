@@ -35,6 +35,7 @@ MEANINGS = {
     422: "The body has unknown fields or values that cannot be used.",
     428: "The header If-Match is missing.",
     429: "Too many failed logins for this name.",
+    503: "Nothing is launched during maintenance; try again after `Retry-After` seconds.",
 }
 
 
@@ -154,6 +155,7 @@ class SchemaView(ApiView, SpectacularAPIView):
             "StatusEnum": "jobs.states.Status.choices",
             "StepStatusEnum": "jobs.states.StepStatus.choices",
             "StopLevelEnum": "jobs.states.StopLevel.choices",
+            "ScopeEnum": "jobs.control.scopes.Kind.choices",
         },
     }
 

@@ -22,6 +22,7 @@ from jobs.states import outcome_of
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+MAINTENANCE_SECONDS = 60  # how long a client is asked to wait before it launches again
 NAMESPACE = "urn:millrace:problem:"
 
 
@@ -173,6 +174,15 @@ def _conflict(code: str) -> Callable[[Exception], Problem]:
     return lambda error: Problem(code, HTTPStatus.CONFLICT, str(error))
 
 
+def _under_maintenance(error: control.UnderMaintenance) -> Problem:
+    wait = {"Retry-After": str(MAINTENANCE_SECONDS)}
+    return Problem("maintenance", HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=wait)
+
+
+def _nothing_there(error: control.NothingThere) -> Problem:
+    return Problem("not-found", HTTPStatus.NOT_FOUND, str(error))
+
+
 def _refusal(error: Refusal) -> Problem:
     return Problem(error.code, error.status_code, str(error.detail), extra=error.extra)
 
@@ -211,6 +221,8 @@ _DESCRIBED: tuple[tuple[Any, Callable[[Any], Problem]], ...] = (
     (control.InvalidParameters, _invalid_parameters),
     (control.IdempotencyMismatch, _mismatch),
     (control.NotAllowed, _not_allowed),
+    (control.UnderMaintenance, _under_maintenance),
+    (control.NothingThere, _nothing_there),
     (control.ProfileDisabled, _conflict("profile-disabled")),
     (control.Refused, _conflict("refused")),
     (Refusal, _refusal),

@@ -11,7 +11,9 @@ from jobs.api import (
     launches,
     logs,
     openapi,
+    operations,
     profiles,
+    running,
     tokens,
 )
 from jobs.api.base import NothingHereView
@@ -54,5 +56,14 @@ urlpatterns = [
     path(f"{EXECUTION}pause/", controls.PauseView.as_view(), name="execution-pause"),
     path(f"{EXECUTION}resume/", controls.ResumeView.as_view(), name="execution-resume"),
     path(f"{EXECUTION}activate/", controls.ActivateView.as_view(), name="execution-activate"),
+    path("running/", running.RunningView.as_view(), name="running"),
+    path("running/stop/", running.StopManyView.as_view(), name="running-stop"),
+    path("workers/", operations.WorkersView.as_view(), name="workers"),
+    path("workers/<str:name>/drain/", operations.DrainView.as_view(), name="worker-drain"),
+    path("workers/<str:name>/resume/", operations.UndrainView.as_view(), name="worker-resume"),
+    path("queues/", operations.QueuesView.as_view(), name="queues"),
+    path("queues/<str:name>/pause/", operations.PauseQueueView.as_view(), name="queue-pause"),
+    path("queues/<str:name>/resume/", operations.ResumeQueueView.as_view(), name="queue-resume"),
+    path("maintenance/", operations.MaintenanceView.as_view(), name="maintenance"),
     path("<path:rest>", NothingHereView.as_view(), name="nothing"),
 ]

@@ -38,7 +38,7 @@ from jobs.control.refusals import (
 )
 from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
 from jobs.control.schedules import delete_schedule, save_schedule, switch_schedule
-from jobs.control.scopes import Scope, plan, reach, stop_all
+from jobs.control.scopes import Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
@@ -69,6 +69,7 @@ __all__ = [
     "drain",
     "end_maintenance",
     "failed_items",
+    "foresee",
     "launch",
     "maintenance",
     "pause",

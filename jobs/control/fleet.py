@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Min, Q
@@ -65,7 +66,7 @@ class Fleet:
         return list(Worker.objects.defer("definitions"))
 
     @cached_property
-    def _counts(self) -> list[dict]:
+    def _counts(self) -> list[Any]:
         """How many executions wait and run, by queue and worker; what waits has no worker."""
         at_hand = JobExecution.objects.filter(status__in=sorted({Status.QUEUED, *HELD}))
         return list(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet, TextChoices
@@ -126,25 +127,32 @@ def plan(by: User | None, scope: Scope, *, level: StopLevel | str = StopLevel.GR
     """What a stop of all within the scope would do, without doing it."""
     rows = reach(by, scope).select_related("profile", "user").prefetch_related("steps")
     found = list(rows[: AT_MOST + 1])
-    items = [_item(by, execution, scope, StopLevel(level)) for execution in found[:AT_MOST]]
+    items = [foresee(by, one, step=scope.step, level=level) for one in found[:AT_MOST]]
     return Plan(items, more=len(found) > AT_MOST)
 
 
-def _item(by: User | None, execution: JobExecution, scope: Scope, level: StopLevel) -> Item:
+def foresee(
+    by: User | None,
+    execution: JobExecution,
+    *,
+    step: str = "",
+    level: StopLevel | str = StopLevel.GRACEFUL,
+) -> Item:
+    """What a stop of one open execution, or of the named step of it, would do."""
     steps = list(execution.steps.all())
     resumable = execution.started_at is not None and any(step.cursor for step in steps)
     right = _right(by, execution, level)
     if not right:
         return Item(execution, False, right.reason, resumable)
-    step = next((step for step in steps if step.name == scope.step), None)
-    if step and step.optional:
+    found = next((one for one in steps if one.name == step), None)
+    if found and found.optional:
         if level != StopLevel.GRACEFUL:
             return Item(execution, False, "One step alone cannot be stopped by force.", resumable)
-        return Item(execution, True, f"“{step}” alone ends; the execution goes on.", resumable)
+        return Item(execution, True, f"“{found}” alone ends; the execution goes on.", resumable)
     return Item(execution, True, effect(execution, level), resumable)
 
 
-def _right(by: User | None, execution: JobExecution, level: StopLevel) -> Decision:
+def _right(by: User | None, execution: JobExecution, level: StopLevel | str) -> Decision:
     right = may(by, "stop", execution)
     if right and level != StopLevel.GRACEFUL:
         return may(by, "abort", execution)
@@ -181,7 +189,8 @@ def stop_all(
 
     Nothing that is refused keeps the others from being stopped. Raises NothingThere.
     """
-    how = {"by": by, "level": StopLevel(level), "grace_seconds": grace_seconds, "reason": reason}
+    how: dict[str, Any] = {"by": by, "level": level, "reason": reason}
+    how["grace_seconds"] = grace_seconds
     results = []
     for execution in reach(by, scope).select_related("profile", "user")[:AT_MOST]:
         try:

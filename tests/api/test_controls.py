@@ -100,7 +100,9 @@ def test_what_waits_is_aborted_at_once(lead_api, lead, execution):
         ({"grace_seconds": -1}, "/grace_seconds"),
         ({"grace_seconds": "x"}, "/grace_seconds"),
         ({"reason": "x" * 1001}, "/reason"),
-        ({"scope": "children"}, "/scope"),
+        ({"scope": "everything"}, "/scope"),
+        ({"scope": "step"}, "/step"),
+        ({"step": "rows"}, "/step"),
     ],
 )
 def test_a_wrong_request_stops_nothing(api, bob, execution, body, pointer):
