@@ -20,6 +20,7 @@ from jobs.definition import TYPES
 from jobs.permissions import require
 from jobs.states import Status, StopLevel
 
+HOW = ("level", "grace_seconds", "reason")
 VIEWS = ("job", "execution", "worker")
 
 
@@ -212,7 +213,9 @@ class StopManyView(ApiView):
     def post(self, request: Request) -> Response:
         require(caller(request), "view_tracker")
         body = checked(request.data, StopManySerializer)
-        how: dict[str, Any] = {name: body.get(name) for name in ("level", "grace_seconds", "reason")}
+        how: dict[str, Any] = {
+            name: body.get(name) for name in ("level", "grace_seconds", "reason")
+        }
         results = control.stop_all(_scope(body), by=caller(request), **how)
         asked = sum(result.asked for result in results)
         return Response(

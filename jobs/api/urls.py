@@ -3,6 +3,7 @@
 from django.urls import path
 
 from jobs.api import (
+    again,
     contents,
     controls,
     definitions,
@@ -56,6 +57,11 @@ urlpatterns = [
     path(f"{EXECUTION}pause/", controls.PauseView.as_view(), name="execution-pause"),
     path(f"{EXECUTION}resume/", controls.ResumeView.as_view(), name="execution-resume"),
     path(f"{EXECUTION}activate/", controls.ActivateView.as_view(), name="execution-activate"),
+    path(f"{EXECUTION}continue/", again.ContinueView.as_view(), name="execution-continue"),
+    path(f"{EXECUTION}relaunch/", again.RelaunchView.as_view(), name="execution-relaunch"),
+    path(
+        f"{EXECUTION}retry-failed/", again.RetryFailedView.as_view(), name="execution-retry_failed"
+    ),
     path("running/", running.RunningView.as_view(), name="running"),
     path("running/stop/", running.StopManyView.as_view(), name="running-stop"),
     path("workers/", operations.WorkersView.as_view(), name="workers"),

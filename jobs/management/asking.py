@@ -1,9 +1,11 @@
-"""Subcommands that ask for something: launch, stop, abort, pause, resume, activate, token."""
+"""Subcommands that ask for something: launch, abort, pause, resume, activate, continue,
+relaunch, retry failed, token."""
 
 from __future__ import annotations
 
 import datetime as dt
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from jobs.management.finding import UsageError, find_execution, find_user
 from jobs.management.watching import follow
 from jobs.models import ApiToken, JobExecution, JobProfile
 from jobs.parameters import file_fields
-from jobs.states import StopLevel
 
 
 def add_launch(parser: ArgumentParser) -> None:
@@ -62,12 +63,7 @@ def launch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> i
         deferred=options["deferred"],
         trigger="command",
     )
-    if not options["follow"]:
-        out.write(f"{execution.pk}")
-        say.write(f"“{execution.name}” is {execution.get_status_display().lower()}.")
-        return 0
-    say.write(f"“{execution.name}” is execution {execution.pk}.")
-    return follow(execution, out, say)
+    return _announce(execution, options["follow"], out, say)
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:
@@ -106,32 +102,16 @@ def _files(profile: JobProfile, given: list[str], user: User | None) -> dict[str
     return found
 
 
-def add_stop(parser: ArgumentParser) -> None:
-    add_request(parser)
-    parser.add_argument("--level", choices=StopLevel.values, default=StopLevel.GRACEFUL.value)
-    parser.add_argument("--grace", type=float, metavar="SECONDS", help="before force is used")
-
-
 def add_request(parser: ArgumentParser) -> None:
     parser.add_argument("execution", help="id of the execution")
     parser.add_argument("--reason", default="", help="for the history")
     add_user(parser)
 
 
-def stop(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
-    """Stop it gracefully, or as hard as --level says."""
-    how = {"level": options["level"], "grace_seconds": options["grace"]}
-    return _ask(options, say, lambda found, by: _stop(found, by, options["reason"], how))
-
-
 def abort(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
     """Stop it by force, at once."""
-    how = {"level": StopLevel.KILL}
-    return _ask(options, say, lambda found, by: _stop(found, by, options["reason"], how))
-
-
-def _stop(execution: JobExecution, by: User | None, reason: str, how: dict[str, Any]) -> None:
-    control.stop(execution, by=by, reason=reason, **how)
+    reason = options["reason"]
+    return _ask(options, say, lambda found, by: control.abort(found, by=by, reason=reason))
 
 
 def pause(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
@@ -148,6 +128,49 @@ def resume(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> i
 def activate(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
     """Queue what is deferred."""
     return _ask(options, say, lambda found, by: control.activate(found, by=by))
+
+
+def add_again(parser: ArgumentParser) -> None:
+    parser.add_argument("execution", help="id of the execution that has ended")
+    parser.add_argument("--follow", action="store_true", help="print its log; exit as it ends")
+    add_user(parser)
+
+
+def continue_(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Go on behind its last checkpoint in a new execution; print its id."""
+    return _again(options, out, say, control.continue_)
+
+
+def relaunch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Launch it afresh with the same parameters and files; print its id."""
+    return _again(options, out, say, control.relaunch)
+
+
+def retry_failed(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Take up its failed rows in a new execution; print its id."""
+    return _again(options, out, say, control.retry_failed)
+
+
+def _again(
+    options: dict[str, Any],
+    out: OutputWrapper,
+    say: OutputWrapper,
+    ask: Callable[..., JobExecution],
+) -> int:
+    by = find_user(options["user"])
+    made = ask(find_execution(options["execution"], by), by=by)
+    return _announce(made, options["follow"], out, say)
+
+
+def _announce(
+    execution: JobExecution, to_be_followed: bool, out: OutputWrapper, say: OutputWrapper
+) -> int:
+    if to_be_followed:
+        say.write(f"“{execution.name}” is execution {execution.pk}.")
+        return follow(execution, out, say)
+    out.write(f"{execution.pk}")
+    say.write(f"“{execution.name}” is {execution.get_status_display().lower()}.")
+    return 0
 
 
 def _ask(options: dict[str, Any], say: OutputWrapper, request: Any) -> int:

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from jobs import control
 from jobs.definition import UnknownJob
-from jobs.management import asking, watching
+from jobs.management import asking, operating, stopping, watching
 from jobs.management.finding import UsageError
 
 # What is said in a sentence; anything else is a bug and shows its traceback.
@@ -44,12 +44,28 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[...
     "list": ("List executions, newest first.", watching.add_list, watching.list_executions),
     "show": ("Show one execution.", watching.add_show, watching.show),
     "log": ("Print the log of an execution.", watching.add_log, watching.log),
-    "stop": ("Stop an execution at its next checkpoint.", asking.add_stop, asking.stop),
+    "stop": (
+        "Stop at the next checkpoint: one execution or many.",
+        stopping.add_stop,
+        stopping.stop,
+    ),
     "abort": ("Stop an execution by force.", asking.add_request, asking.abort),
     "pause": ("Pause an execution.", asking.add_request, asking.pause),
     "resume": ("Resume a paused execution.", asking.add_request, asking.resume),
     "activate": ("Queue a deferred execution.", asking.add_request, asking.activate),
+    "continue": ("Go on behind the last checkpoint.", asking.add_again, asking.continue_),
+    "relaunch": ("Launch an execution again.", asking.add_again, asking.relaunch),
+    "retry-failed": ("Take up the failed rows.", asking.add_again, asking.retry_failed),
     "token": ("Print a new API token, and nothing else.", asking.add_token, asking.token),
+    "workers": ("List the workers.", _no_arguments, operating.workers),
+    "drain": ("Let workers hand over what they have.", operating.add_drain, operating.drain),
+    "undrain": ("Let workers take jobs again.", operating.add_undrain, operating.undrain),
+    "queue": ("List, pause or resume queues.", operating.add_queue, operating.queue),
+    "maintenance": (
+        "Start nothing anywhere, or start again.",
+        operating.add_maintenance,
+        operating.maintenance,
+    ),
     "controller": ("Run a controller until SIGTERM.", _no_arguments, _controller),
 }
 

@@ -1,0 +1,46 @@
+"""Continue, relaunch and retry failed: new executions in place of ended ones."""
+
+import pytest
+
+from jobs.models import StepExecution, StepWarning
+from jobs.states import Status
+from tests.api.support import Api
+
+pytestmark = pytest.mark.django_db
+
+VERBS = ("continue", "relaunch", "retry-failed")
+
+
+@pytest.fixture
+def ended(bob, execution):
+    made = execution(bob, Status.FAILED, parameters={"separator": ";"}, warnings_count=1)
+    step = StepExecution.objects.create(
+        execution=made, order=0, name="rows", label="Rows", status="failed", failed=1, created=5
+    )
+    StepWarning.objects.create(execution=made, step=step, row=3, code="bad", message="Bad.")
+    made.job_version = made.definition.version()
+    made.save(update_fields=["job_version"])
+    return made
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_makes_a_new_execution(api, ended, verb):
+    answer = api.send(f"executions/{ended.pk}/{verb}/", {})
+    assert answer.status_code == 201, answer.content
+    made = answer.json()
+    assert answer.headers["Location"].endswith(f"/executions/{made['id']}/")
+    assert (made["status"], made["id"] == str(ended.pk)) == ("queued", False)
+    assert made["continues"] == (None if verb == "relaunch" else str(ended.pk))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_standard_cases(api, person, bob, execution, ended, verb):
+    running = execution(bob, Status.RUNNING)
+    api.problem(api.send(f"executions/{running.pk}/{verb}/", {}), 409, "refused")
+    hers = execution(person("ann"), Status.FAILED)
+    api.problem(api.send(f"executions/{hers.pk}/{verb}/", {}), 404, "not-found")
+    viewer = Api(person("viewer", "Viewer"))
+    viewer.problem(viewer.send(f"executions/{ended.pk}/{verb}/", {}), 403, "denied")
+    api.problem(api.send(f"executions/{ended.pk}/{verb}/", {"all": 1}), 422, "invalid")
+    api.problem(api.get(f"executions/{ended.pk}/{verb}/"), 405, "method-not-allowed")
+    Api().problem(Api().send(f"executions/{ended.pk}/{verb}/", {}), 401, "unauthorized")
