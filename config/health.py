@@ -7,7 +7,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from jobs.models import Worker
+from jobs.models import InvariantCheck, Worker
+from jobs.models.base import ClockNow, seconds
 
 
 @never_cache
@@ -20,15 +21,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if database, broker, a worker and a controller are up, otherwise 503."""
+    """Answer 200 if database, broker, a worker and a controller are up, otherwise 503.
+
+    Violated invariants are told and do not change the status: a restart would not repair them.
+    """
     parts = {"database": _database_answers(), "broker": _broker_answers()}
     kinds = _kinds_seen() if parts["database"] else set()
-    return _answer(parts | {kind: kind in kinds for kind in ("worker", "controller")})
+    found = _invariants() if parts["database"] else "unknown"
+    parts |= {kind: kind in kinds for kind in ("worker", "controller")}
+    return _answer(parts, invariants=found)
 
 
-def _answer(parts: dict[str, bool]) -> JsonResponse:
+def _answer(parts: dict[str, bool], **more: str) -> JsonResponse:
     words = {part: "up" if up else "down" for part, up in parts.items()}
-    return JsonResponse(words, status=200 if all(parts.values()) else 503)
+    return JsonResponse(words | more, status=200 if all(parts.values()) else 503)
 
 
 def _database_answers() -> bool:
@@ -53,3 +59,12 @@ def _broker_answers() -> bool:
 
 def _kinds_seen() -> set[str]:
     return set(Worker.objects.live().values_list("kind", flat=True).distinct())
+
+
+def _invariants() -> str:
+    """What the last look of a controller found, unless that is long ago."""
+    long_ago = ClockNow() - seconds(3 * settings.JOBS_INVARIANTS_SECONDS)
+    kept = InvariantCheck.objects.filter(checked_at__gt=long_ago).first()
+    if kept is None:
+        return "unknown"
+    return "violated" if kept.found else "ok"

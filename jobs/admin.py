@@ -24,8 +24,10 @@ from django.utils.safestring import SafeString
 
 from jobs import control, outbox
 from jobs.definition import REGISTRY
+from jobs.invariants_admin import InvariantsAdmin
 from jobs.models import (
     ApiToken,
+    InvariantCheck,
     JobExecution,
     JobProfile,
     OutboxMessage,
@@ -37,6 +39,8 @@ from jobs.models import (
 from jobs.permissions import may, visible_profiles, visible_to
 
 COUNTED_AT_MOST = 10_000
+
+admin.site.register(InvariantCheck, InvariantsAdmin)
 
 
 class CappedPaginator(Paginator):

@@ -10,11 +10,12 @@ STATUS_UNTOLD = Invariant(
     code="status_untold",
     sentence="The status of an execution is the one its history ends with.",
     sql="""
-WITH {scope}
+WITH {scope}, last AS (
+  SELECT DISTINCT ON (execution_id) execution_id, after
+  FROM jobs_statuschange h JOIN scope ON scope.id = execution_id ORDER BY execution_id, h.id DESC
+)
 SELECT e.id AS execution, e.status, last.after
-FROM scope JOIN jobs_jobexecution e USING (id), LATERAL (
-  SELECT after FROM jobs_statuschange h WHERE h.execution_id = e.id ORDER BY h.id DESC LIMIT 1
-) last
+FROM last JOIN jobs_jobexecution e ON e.id = execution_id
 WHERE last.after <> e.status
 ORDER BY e.id""",
     wrong="is {status}, but its history ends with {after}.",
@@ -25,11 +26,13 @@ LAUNCH_UNTOLD = Invariant(
     code="launch_untold",
     sentence="The history of every execution begins with its launch.",
     sql="""
-WITH {scope}
+WITH {scope}, first AS (
+  SELECT DISTINCT ON (execution_id) execution_id, event
+  FROM jobs_statuschange h JOIN scope ON scope.id = execution_id ORDER BY execution_id, h.id
+)
 SELECT e.id AS execution, e.status
-FROM scope JOIN jobs_jobexecution e USING (id)
-WHERE 'launch' IS DISTINCT FROM (
-  SELECT event FROM jobs_statuschange h WHERE h.execution_id = e.id ORDER BY h.id LIMIT 1)
+FROM scope JOIN jobs_jobexecution e USING (id) LEFT JOIN first ON execution_id = e.id
+WHERE first.event IS DISTINCT FROM 'launch'
 ORDER BY e.id""",
     wrong="is {status}, but its history does not begin with a launch.",
     look=LOOK,

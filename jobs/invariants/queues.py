@@ -102,7 +102,7 @@ CHILD_LEFT_OPEN = Invariant(
 SELECT c.id AS execution, p.id AS subject, c.status,
   extract(epoch FROM clock_timestamp() - p.finished_at) AS seconds
 FROM jobs_jobexecution c JOIN jobs_jobexecution p ON p.id = c.parent_id
-WHERE c.status = ANY(%(open)s) AND p.finished_at < clock_timestamp()
+WHERE c.status = ANY(%(open)s) AND c.parent_id IS NOT NULL AND p.finished_at < clock_timestamp()
   - make_interval(secs => %(grace)s + %(kill_after)s + %(lease)s + %(late)s)
   AND coalesce(c.stop_deadline_at, '-infinity') < clock_timestamp()
     - make_interval(secs => %(kill_after)s + %(lease)s + %(late)s)

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex, GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -455,8 +455,6 @@ class StatusChange(models.Model):
     class Meta:
         ordering = ("id",)
         default_permissions = ()
-        # Written in the order of time, so that a tiny index finds the last minutes.
-        indexes = (BrinIndex(fields=("at",), name="history_at_idx", autosummarize=True),)
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"
