@@ -148,6 +148,11 @@ class ProfileForm(forms.ModelForm):
             "locked",
             "queue",
             "priority",
+            "concurrency",
+            "overlap",
+            "start_rate",
+            "node",
+            "node_roles",
             "timeout_seconds",
             "stop_grace_seconds",
             "enabled",
@@ -171,8 +176,9 @@ class ProfileForm(forms.ModelForm):
         job, parameters = self.cleaned_data.get("job"), self.cleaned_data.get("parameters")
         if not job or parameters is None:
             return
-        locked = self.cleaned_data.get("locked") or []
-        control.check_profile(JobProfile(job=job, parameters=parameters, locked=locked))
+        names = ("locked", "concurrency", "start_rate")
+        given = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+        control.check_profile(JobProfile(job=job, parameters=parameters, **given))
         decision = may(self.user, "add_profile", REGISTRY[job])
         if "job" in self.changed_data and not decision:
             self.add_error("job", decision.reason)

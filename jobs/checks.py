@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection
 
-from jobs.definition import DECLARED_PROFILES, REGISTRY
+from jobs.definition import DECLARED_PROFILES, REGISTRY, Job
+from jobs.models.limits import Rate
+from jobs.states import Overlap
 
 POSTGRESQL = 18
 TAG = "jobs"  # what a worker checks at its start
@@ -50,6 +53,29 @@ def profiles_name_installed_jobs(**_: Any) -> list[CheckMessage]:
         for code, values in DECLARED_PROFILES.items()
         if values["job"] not in REGISTRY
     ]
+
+
+@register(TAG)
+def limits_of_jobs_can_be_kept(**_: Any) -> list[CheckMessage]:
+    """Start rates that can be read, overlap policies that exist, and room for one at least."""
+    return [
+        Error(f"The job {name!r}: {said}", id="jobs.E005")
+        for name, job in REGISTRY.items()
+        for said in _wrong_limits(job)
+    ]
+
+
+def _wrong_limits(job: type[Job]) -> Iterator[str]:
+    for option in ("start_rate", "key_start_rate"):
+        try:
+            if text := getattr(job, option):
+                Rate.parse(text)
+        except ValueError as error:
+            yield f"{option}: {error}"
+    if job.overlap not in Overlap.values:
+        yield f"overlap is {job.overlap!r}; there are: {', '.join(Overlap.values)}."
+    if job.concurrency == 0 or not job.key_concurrency:
+        yield "concurrency and key_concurrency are at least 1."
 
 
 @register(Tags.database)

@@ -24,6 +24,7 @@ from django.utils import timezone
 from jobs.dispatch import dispatch, redispatch_if_empty
 from jobs.engine import children
 from jobs.engine.recover import take_back_expired
+from jobs.engine.versions import fail_unclaimable
 from jobs.invariants import watch_invariants
 from jobs.models import JobExecution, NotAllowed, Worker
 from jobs.models.base import ClockNow
@@ -66,6 +67,7 @@ class Controller:
             recover,
             children.look_after,
             keep_deadlines,
+            fail_unclaimable,
             fire_due,
             tell_of_stalled,
             dispatch_all,

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from jobs import checks
 from jobs.definition import REGISTRY
-from jobs.dispatch import TASK, forget_message
+from jobs.dispatch import TASK, forget_message, node_queue
 from jobs.engine import shutdown
 from jobs.engine.claim import claim
 from jobs.engine.outside import abort_revoked
@@ -88,6 +88,8 @@ def _refuse_to_start_wrong(sender: Any, **_: Any) -> None:
 @worker_ready.connect
 def _report_from_now_on(sender: Any, **_: Any) -> None:
     """Tell who is here, now and every two seconds, in the main process's own loop."""
+    own = node_queue(socket.gethostname())
+    sender.add_task_queue(own, routing_key=own)
     report = _Report(sender)
     report.introduce()
     sender.timer.call_repeatedly(REPORT_SECONDS, report)
@@ -165,6 +167,7 @@ class _Report:
                     "pid": os.getpid(),
                     "queues": self.queues,
                     "slots": self._slots(),
+                    "roles": sorted(settings.JOBS_NODE_ROLES),
                     "definitions": {name: job.version() for name, job in REGISTRY.items()},
                     "drain_requested_at": None,
                     "started_at": self.started_at,

@@ -66,6 +66,9 @@ class CountersSerializer(serializers.Serializer):
 class WaitingSerializer(serializers.Serializer):
     reason = serializers.CharField(help_text="A code for programs")
     text = serializers.CharField(help_text="A sentence for people")
+    holder = serializers.UUIDField(
+        allow_null=True, help_text="The execution that has the slot it waits for"
+    )
 
 
 class ErrorSerializer(serializers.Serializer):
@@ -156,6 +159,10 @@ class ExecutionSerializer(ExecutionSummarySerializer):
     not_before = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True)
     deadline_at = serializers.DateTimeField(allow_null=True)
+    aimed_node = serializers.CharField(help_text="The only node it may run on")
+    aimed_roles = serializers.ListField(
+        child=serializers.CharField(), help_text="Roles that its node must have"
+    )
     timeout_seconds = serializers.IntegerField(allow_null=True)
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
@@ -185,9 +192,9 @@ class ExecutionSerializer(ExecutionSummarySerializer):
         return counters_of(execution.steps.all(), execution.warnings_count)
 
     @extend_schema_field(WaitingSerializer(allow_null=True))
-    def get_waiting(self, execution: JobExecution) -> dict[str, str] | None:
+    def get_waiting(self, execution: JobExecution) -> dict[str, Any] | None:
         found = waiting(execution)
-        return {"reason": found.reason, "text": found.text} if found else None
+        return asdict(found) if found else None
 
     @extend_schema_field(StopSerializer(allow_null=True))
     def get_stop(self, execution: JobExecution) -> dict[str, Any] | None:

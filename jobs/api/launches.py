@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -52,6 +53,14 @@ class LaunchSerializer(StrictSerializer):
         max_value=SMALL_INTEGER,
         help_text="Lower goes first",
     )
+    node = serializers.CharField(
+        required=False, allow_blank=True, max_length=100, help_text="The only node it may run on"
+    )
+    node_roles = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="It runs only on nodes that have all of these roles",
+    )
     note = serializers.CharField(required=False, allow_blank=True, max_length=1000)
 
 
@@ -81,14 +90,17 @@ class LaunchView(ApiView):
     parser_classes = (StrictJSONParser, MultiPartParser)
 
     def launch(self, request: Request, definition: type[Job], **target: Any) -> Response:
-        """Launch with the body of the request; 201 also for a replay of the same request."""
+        """Launch with the body of the request; 201 also for a replay of the same request.
+
+        200 when nothing was launched because an open execution is to be let alone.
+        """
         key = _idempotency_key(request)
         with _sent_files(request, definition) as sent:
             body = _body(request, sent)
             execution = control.launch(
                 **target, **body, user=caller(request), idempotency_key=key, trigger="api"
             )
-            if execution.replayed:
+            if execution.replayed or execution.skipped:
                 _discard(sent.values())
         return _created(request, execution)
 
@@ -138,7 +150,7 @@ def _refuse_unknown(names: set[str], job: type[Job]) -> None:
 
 
 def _discard(uploads: Any) -> None:
-    """A replayed launch has its file already; the copy that came again is not needed."""
+    """A replayed launch has its file already, and a skipped one needs none."""
     for upload in uploads:
         transaction.on_commit(partial(upload.file.storage.delete, str(upload.file.name)))
         upload.delete()
@@ -159,18 +171,24 @@ def _created(request: Request, execution: JobExecution) -> Response:
     headers = {"Location": address}
     if execution.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Response(represent(request, execution.pk), status=201, headers=headers)
+    if execution.skipped:
+        headers["Launch-Skipped"] = "true"
+    status = HTTPStatus.OK if execution.skipped else HTTPStatus.CREATED
+    return Response(represent(request, execution.pk), status=status, headers=headers)
 
 
 DESCRIPTION = (
     "A file is sent first (`uploads/`) and named by its id, or sent in a multipart body under the "
     "name of its parameter. A repeated request with the same `Idempotency-Key` is answered with "
-    "the execution that the first one made, and `Idempotent-Replayed: true`."
+    "the execution that the first one made, and `Idempotent-Replayed: true`. When as many are open "
+    "as may run at once, the launch waits its turn; or, as the profile or job says, it is refused "
+    "(409 `overlapping`), replaces them, or is skipped: 200 with the open execution."
 )
 HEADERS = [
     IDEMPOTENCY_KEY,
     LOCATION,
     answer_header("Idempotent-Replayed", "`true` when the key was used before", 201),
+    answer_header("Launch-Skipped", "`true`: nothing was launched, this one is open", 200),
 ]
 BODY = {
     "application/json": LaunchSerializer,
@@ -184,7 +202,7 @@ class ProfileLaunchView(LaunchView):
     @described(
         "profiles_launch",
         "Launch a profile",
-        {201: ExecutionSerializer},
+        {200: ExecutionSerializer, 201: ExecutionSerializer},
         fails=(404, 409, 413, 415, 422, 503),
         request=BODY,
         parameters=HEADERS,
@@ -204,7 +222,7 @@ class JobLaunchView(LaunchView):
     @described(
         "jobs_launch",
         "Launch a job",
-        {201: ExecutionSerializer},
+        {200: ExecutionSerializer, 201: ExecutionSerializer},
         fails=(404, 409, 413, 415, 422, 503),
         request=BODY,
         parameters=HEADERS,

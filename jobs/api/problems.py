@@ -170,6 +170,11 @@ def _not_allowed(error: control.NotAllowed) -> Problem:
     return Problem("not-allowed", HTTPStatus.CONFLICT, str(error), extra=extra)
 
 
+def _overlapping(error: control.Overlapping) -> Problem:
+    extra = {"execution": str(error.execution.pk)} if error.execution else {}
+    return Problem("overlapping", HTTPStatus.CONFLICT, str(error), extra=extra)
+
+
 def _conflict(code: str) -> Callable[[Exception], Problem]:
     return lambda error: Problem(code, HTTPStatus.CONFLICT, str(error))
 
@@ -223,6 +228,7 @@ _DESCRIBED: tuple[tuple[Any, Callable[[Any], Problem]], ...] = (
     (control.NotAllowed, _not_allowed),
     (control.UnderMaintenance, _under_maintenance),
     (control.NothingThere, _nothing_there),
+    (control.Overlapping, _overlapping),
     (control.ProfileDisabled, _conflict("profile-disabled")),
     (control.Refused, _conflict("refused")),
     (Refusal, _refusal),

@@ -14,6 +14,7 @@ from jobs.definition import REGISTRY, TYPES
 from jobs.models import JobProfile
 from jobs.models.profile import CODE
 from jobs.permissions import may
+from jobs.states import Overlap
 
 SMALL_INTEGER = 32_767
 LONGEST_SECONDS = 2_147_483_647
@@ -49,6 +50,30 @@ class ProfileChangeSerializer(StrictSerializer):
     )
     priority = serializers.IntegerField(
         required=False, min_value=-SMALL_INTEGER, max_value=SMALL_INTEGER
+    )
+    concurrency = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=SMALL_INTEGER,
+        help_text="How many may run at once; null: any number",
+    )
+    overlap = serializers.ChoiceField(
+        Overlap.choices, required=False, help_text="What a launch does when that many are open"
+    )
+    start_rate = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=20,
+        help_text="At most how many starts in a time, such as `10/m` or `1/10s`",
+    )
+    node = serializers.CharField(
+        required=False, allow_blank=True, max_length=100, help_text="The only node it may run on"
+    )
+    node_roles = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="It runs only on nodes that have all of these roles",
     )
     timeout_seconds = serializers.IntegerField(
         required=False, allow_null=True, min_value=1, max_value=LONGEST_SECONDS
@@ -125,6 +150,11 @@ class ProfileSerializer(ProfileSummarySerializer):
     locked = serializers.ListField(child=serializers.CharField())
     queue = serializers.CharField()
     priority = serializers.IntegerField()
+    concurrency = serializers.IntegerField(allow_null=True)
+    overlap = serializers.ChoiceField(Overlap.choices)
+    start_rate = serializers.CharField()
+    node = serializers.CharField()
+    node_roles = serializers.ListField(child=serializers.CharField())
     timeout_seconds = serializers.IntegerField(allow_null=True)
     stop_grace_seconds = serializers.IntegerField(allow_null=True)
     sensitive = serializers.BooleanField()

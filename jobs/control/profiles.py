@@ -10,6 +10,7 @@ from jobs import parameters as form_parameters
 from jobs.control.refusals import Refused
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.models import JobProfile
+from jobs.models.limits import Rate
 from jobs.permissions import require
 from jobs.states import OPEN
 
@@ -46,6 +47,18 @@ def check_profile(profile: JobProfile) -> None:
         said = [f"{name}: {' '.join(messages)}" for name, messages in errors.items()]
         raise ValidationError({"parameters": said})
     _check_locks(job, profile.locked)
+    _check_limits(profile)
+
+
+def _check_limits(profile: JobProfile) -> None:
+    if profile.concurrency is not None and profile.concurrency < 1:
+        said = "At least one must be able to run; leave it empty for no limit."
+        raise ValidationError({"concurrency": said})
+    try:
+        if profile.start_rate:
+            Rate.parse(profile.start_rate)
+    except ValueError as error:
+        raise ValidationError({"start_rate": str(error)}) from error
 
 
 def _check_locks(job: JobClass, locked: list[str]) -> None:

@@ -63,6 +63,8 @@ def launch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> i
         deferred=options["deferred"],
         trigger="command",
     )
+    if execution.skipped:
+        say.write("Nothing was launched: this one is open, and no more may be.")
     return _announce(execution, options["follow"], out, say)
 
 

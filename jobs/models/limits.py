@@ -96,7 +96,7 @@ def limit_key(kind: str, *names: str) -> str:
 def limited(execution: JobExecution, key: str) -> str:
     """What a key of this execution limits, as people call it: the profile, or the job."""
     kind, _, rest = key.partition(":")
-    if kind == "profile":
+    if kind in {"profile", "schedule"}:
         return f"“{execution.profile.label if execution.profile else execution.name}”"
     label = execution.definition.label if execution.definition else execution.job
     if kind == "key":

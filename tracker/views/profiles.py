@@ -88,6 +88,9 @@ def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
 
 def _announce(request: Request, launched: JobExecution) -> None:
     """Say that it started, on its own page, with the way to everything else that runs."""
+    if launched.skipped:
+        messages.warning(request, "Nothing was launched: this one is open, and no more may be.")
+        return
     tracker = reverse("tracker:executions")
     text = '“{}” started. <a href="{}">Show it in the Process Tracker</a>'
     messages.success(request, format_html(text, launched.name, tracker))
