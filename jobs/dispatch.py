@@ -51,20 +51,21 @@ WITH RECURSIVE {FLEET}, room AS MATERIALIZED (
       PARTITION BY l.key ORDER BY line.priority, line.turn, line.queued_at, line.id) AS place
     FROM line CROSS JOIN LATERAL jsonb_each_text(line.wants) l LEFT JOIN taken USING (key)
   ) places WHERE place > most
+), first AS MATERIALIZED (
+  SELECT * FROM line WHERE id NOT IN (SELECT id FROM crowded)
+  ORDER BY priority, turn, queued_at, id LIMIT (SELECT n FROM room)
 ), chosen AS MATERIALIZED (
-  SELECT e.id, line.priority, line.turn, line.queued_at
-  FROM jobs_jobexecution e JOIN line USING (id)
-  WHERE e.status = 'queued' AND e.dispatched_at IS NOT DISTINCT FROM line.dispatched_at
-    AND e.id NOT IN (SELECT id FROM crowded)
-  ORDER BY line.priority, line.turn, line.queued_at, line.id LIMIT (SELECT n FROM room)
-  FOR NO KEY UPDATE OF e SKIP LOCKED
+  SELECT id, dispatched_at FROM jobs_jobexecution
+  WHERE id = ANY(ARRAY(SELECT id FROM first)) AND status = 'queued'
+  FOR NO KEY UPDATE SKIP LOCKED
 ), told AS (
   UPDATE jobs_jobexecution e SET
     dispatched_at = clock_timestamp(), dispatch_count = dispatch_count + 1
-  FROM chosen WHERE e.id = chosen.id
+  FROM chosen JOIN first USING (id)
+  WHERE e.id = chosen.id AND chosen.dispatched_at IS NOT DISTINCT FROM first.dispatched_at
   RETURNING e.id, e.attempt, e.dispatch_count, e.aimed_node, e.aimed_roles
 )
-SELECT told.* FROM told JOIN chosen USING (id) ORDER BY priority, turn, queued_at, id
+SELECT told.* FROM told JOIN first USING (id) ORDER BY priority, turn, queued_at, id
 """  # noqa: S608 (the parts are our own)
 
 NODES = f"""

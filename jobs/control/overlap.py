@@ -82,7 +82,7 @@ def heed(execution: JobExecution, policy: Overlap) -> JobExecution | None:
 
 def _open(key: str) -> QuerySet[JobExecution]:
     open_ones = JobExecution.objects.filter(status__in=IN_LINE, limits__has_key=key)
-    return open_ones.order_by("pk")
+    return open_ones.exclude(limits={}).order_by("pk")  # as execution_limits_idx has it
 
 
 def _sees(user: User | None, execution: JobExecution) -> bool:

@@ -255,6 +255,12 @@ class JobExecution(models.Model):
                 name="execution_sent_idx",
                 condition=Q(status=Status.QUEUED, dispatched_at__isnull=False),
             ),
+            GinIndex(
+                fields=("limits",),
+                name="execution_limits_idx",
+                condition=Q(status__in=OPEN) & ~Q(limits={}),
+                fastupdate=False,
+            ),
             models.Index(
                 fields=("id",),
                 name="execution_interrupted_idx",

@@ -35,6 +35,7 @@ FORM = {
     "locked": "[]",
     "queue": "",
     "priority": "0",
+    "overlap": "queue",
     "timeout_seconds": "",
     "stop_grace_seconds": "",
     "enabled": "on",
