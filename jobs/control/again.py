@@ -24,6 +24,8 @@ CONTINUED = FINISHED - {Status.COMPLETED, Status.EXPIRED}
 def relaunch(execution: JobExecution, *, by: User | None = None) -> JobExecution:
     """Launch it afresh, with the same parameters and files."""
     require(by, "relaunch", execution)
+    if reason := cannot_relaunch(execution):
+        raise Refused(reason)
     return _again(execution, by, trigger="relaunch")
 
 
@@ -49,6 +51,16 @@ def retry_failed(execution: JobExecution, *, by: User | None = None) -> JobExecu
     return _again(execution, by, trigger="retry_failed", continues=execution, takes=Takes.FAILED)
 
 
+def cannot_relaunch(execution: JobExecution) -> str:
+    """Why it cannot be launched again, or nothing."""
+    if execution.status not in FINISHED:
+        said = execution.get_status_display().lower()
+        return f"“{execution.name}” is {said}: it can be launched again when it has ended."
+    if execution.partition is not None:
+        return "It is a part of another execution: launch that one again."
+    return ""
+
+
 def cannot_continue(execution: JobExecution) -> str:
     """Why it cannot be continued, or nothing."""
     if execution.status not in CONTINUED:
@@ -57,7 +69,7 @@ def cannot_continue(execution: JobExecution) -> str:
     definition = execution.definition
     if definition is None:
         return f"The job {execution.job!r} is no longer installed."
-    if definition.version() != execution.job_version and execution.steps.exists():
+    if definition.version() != execution.job_version and list(execution.steps.all()):
         return f"The code of “{definition.label}” has changed since: relaunch it instead."
     if execution.partition is not None:
         return "It is a part of another execution: continue that one."
@@ -71,7 +83,7 @@ def cannot_retry_failed(execution: JobExecution) -> str:
         return f"“{execution.name}” is {said}; its failed rows are known when it has ended."
     if execution.partition is not None:
         return "It is a part of another execution: retry that one."
-    if not execution.warnings_count or not failed_items(execution).exists():
+    if not any(step.failed for step in execution.steps.all()):
         return f"“{execution.name}” has no failed rows."
     return ""
 
@@ -117,9 +129,6 @@ def _again(
     continues: JobExecution | None = None,
     takes: str = "",
 ) -> JobExecution:
-    if execution.status not in FINISHED:
-        said = execution.get_status_display().lower()
-        raise Refused(f"“{execution.name}” is {said}: it can be launched again when it has ended.")
     definition, profile = find(execution.job), execution.profile
     if profile and not profile.enabled:
         raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")

@@ -7,9 +7,16 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from jobs.models import JobExecution, NotAllowed
+from jobs.control.again import cannot_continue, cannot_relaunch, cannot_retry_failed
+from jobs.models import ExecutionFile, JobExecution, NotAllowed
 from jobs.permissions import may
 from jobs.states import REQUESTS, Status, allowed
+
+AGAIN = {
+    "continue": cannot_continue,
+    "relaunch": cannot_relaunch,
+    "retry_failed": cannot_retry_failed,
+}
 
 
 def actions(user: User | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
@@ -26,12 +33,19 @@ def actions(user: User | None, execution: JobExecution) -> dict[str, dict[str, A
         harder = may(user, "abort", execution)
         answers["stop"] = {"allowed": False, "reason": "It is stopping already."}
         answers["abort"] = {"allowed": bool(harder), "reason": harder.reason}
+    for name, cannot in AGAIN.items():
+        reason = cannot(execution) or may(user, name, execution).reason
+        answers[name] = {"allowed": not reason, "reason": reason}
     return answers
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a stop did, in words and as data."""
+    """What a stop did, in words and as data.
+
+    `processed` items were looked at, of them the work on `kept` stays, out of `total` if that is
+    known. `forced` says that its process was ended; `children` that many were stopped with it.
+    """
 
     text: str
     status: str
@@ -39,6 +53,9 @@ class Receipt:
     processed: int
     kept: int
     total: int | None
+    forced: bool
+    children: int
+    files: int
     resumable: bool
 
 
@@ -47,22 +64,50 @@ def receipt(execution: JobExecution) -> dict[str, Any] | None:
     if execution.stop_requested_at is None:
         return None
     steps = list(execution.steps.all())
-    processed = sum(step.processed for step in steps)
     totals = [step.total for step in steps]
     known = [total for total in totals if total is not None]
-    total = sum(known) if totals and len(known) == len(totals) else None
     took = None
     if execution.finished_at:
         took = (execution.finished_at - execution.stop_requested_at).total_seconds()
     kept = sum(step.kept for step in steps)
+    total = sum(known) if totals and len(known) == len(totals) else None
+    children = execution.children.count()
+    resumable = not cannot_continue(execution) and any(step.cursor for step in steps)
+    return asdict(
+        Receipt(
+            text=_words(execution, took, kept, total, children, resumable=resumable),
+            status=execution.status,
+            seconds=took,
+            processed=sum(step.processed for step in steps),
+            kept=kept,
+            total=total,
+            forced=execution.status == Status.ABORTED and execution.started_at is not None,
+            children=children,
+            files=execution.files.exclude(role=ExecutionFile.Role.INPUT).count(),
+            resumable=resumable,
+        )
+    )
+
+
+def _words(
+    execution: JobExecution,
+    took: float | None,
+    kept: int,
+    total: int | None,
+    children: int,
+    *,
+    resumable: bool,
+) -> str:
     written = f"{kept:,}{f' of {total:,}' if total else ''} items are done and stay"
+    if children:
+        written += f", with those of {children:,} {'child' if children == 1 else 'children'}"
     if execution.status in {Status.STOPPED, Status.ABORTED}:
         word = "Stopped" if execution.status == Status.STOPPED else "Aborted"
-        began = execution.started_at is not None
-        text = f"{word} in {took:.1f} s: {written}." if began else f"{word} before it began."
-    elif execution.status == Status.STOPPING:
-        text = f"Stopping: {written}."
-    else:
-        text = f"It was {execution.get_status_display().lower()} before the stop took effect."
-    resumable = execution.started_at is not None and any(step.cursor for step in steps)
-    return asdict(Receipt(text, execution.status, took, processed, kept, total, resumable))
+        if execution.started_at is None:
+            return f"{word} before it began."
+        behind = " Continue goes on from there." if resumable else ""
+        return f"{word} in {took:.1f} s: {written}.{behind}"
+    if execution.status == Status.STOPPING:
+        waits = f" It stops when “{execution.section}” is done." if execution.section else ""
+        return f"Stopping: {written}.{waits}"
+    return f"It was {execution.get_status_display().lower()} before the stop took effect."

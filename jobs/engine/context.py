@@ -35,6 +35,11 @@ class Context:
         """Where the last checkpoint left off, or None at the first."""
         return self._record.cursor
 
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt at the execution, from 1."""
+        return self._lease.attempt
+
     def checkpoint(
         self,
         cursor: Any = None,

@@ -106,3 +106,6 @@ def file(context):
     with context.workspace.create("greeting.txt") as target:
         target.write(b"hello")
     return {"name": "greeting.txt"}
+
+
+from tests.samples import lifecycle  # noqa: E402, F401 - found with the jobs of this module
