@@ -25,7 +25,6 @@ from jobs.models import InvariantCheck
 from jobs.models.fleet import SEEN_WITHIN
 from jobs.states import OPEN
 
-
 BY_STATUS = """
 SELECT status, count(*) FROM jobs_jobexecution WHERE status = ANY(%(open)s) GROUP BY status
 """

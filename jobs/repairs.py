@@ -23,7 +23,8 @@ from jobs.invariants import Invariant, Violation, look_at
 from jobs.models import JobExecution, NotAllowed, Slot, StepExecution, Worker
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import require
-from jobs.states import HELD, Event, Status
+from jobs.schedules import fire_due
+from jobs.states import FINISHED, HELD, Event, Status
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +146,14 @@ def _abort_child(violation: Violation, by: User | None) -> None:
 def _give_back_slot(violation: Violation, by: User | None) -> None:
     with transaction.atomic():
         row = _locked(violation)
-        if row.status not in HELD | {Status.JOINING}:
+        unbegun = row.status == Status.QUEUED and row.attempt == 0
+        if unbegun or row.status in FINISHED | {Status.PAUSED, Status.DEFERRED}:
             Slot.objects.filter(execution=row, key=violation.subject).delete()
             transaction.on_commit(partial(dispatch, row.queue), robust=True)
+
+
+def _fire(violation: Violation, by: User | None) -> None:
+    fire_due()
 
 
 def _forget_worker(violation: Violation, by: User | None) -> None:
@@ -171,5 +177,6 @@ REPAIRS: dict[str, Callable[[Violation, User | None], None]] = {
     "joining_alone": _move(Event.REJOIN, "joining_alone"),
     "child_left_open": _abort_child,
     "slot_kept": _give_back_slot,
+    "schedule_late": _fire,
     "worker_forgotten": _forget_worker,
 }

@@ -14,7 +14,7 @@ FROM jobs_schedule
 WHERE enabled AND next_at < clock_timestamp() - make_interval(secs => 60 + %(late)s)
 ORDER BY code""",
     wrong="has not fired, {seconds:.0f} s after its time.",
-    look="The controller fires schedules: see that one runs, and what its log says of this one.",
+    repair="Fires what is due now, as each schedule says of times that were missed.",
 )
 
 FIRED_TWICE = Invariant(

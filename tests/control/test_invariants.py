@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -29,7 +31,15 @@ from jobs.invariants import (
     look_at_all,
     watch_invariants,
 )
-from jobs.models import InvariantCheck, JobExecution, OutboxMessage, Schedule, Slot, Worker
+from jobs.models import (
+    InvariantCheck,
+    JobExecution,
+    NotAllowed,
+    OutboxMessage,
+    Schedule,
+    Slot,
+    Worker,
+)
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import Denied
 from jobs.repairs import REPAIRS, repair
@@ -365,6 +375,34 @@ def test_a_repair_moves_a_status_by_the_table_with_its_line_of_history(code, eve
     line = planted.history.last()
     assert (line.event, line.after, planted.status) == (event, after, after)
     assert line.reason
+
+
+def begun_again(planted: JobExecution) -> None:
+    """It has a worker and a new attempt, by now."""
+    planted.transition(Event.RELEASE)
+    planted.attempts.create(number=2, worker="w@test", node="test")
+    planted.transition(Event.START, attempt=2, lease_expires_at=ClockNow() + seconds(60))
+
+
+@pytest.mark.parametrize("code", ["lease_expired", "time_overdue", "attempt_open"])
+def test_what_has_moved_on_since_it_was_found_is_left_alone(code):
+    planted = running(lease_expires_at=ago(), deadline_at=ago())
+    found = look_at(INVARIANTS["time_overdue"]).violations[0]
+    begun_again(planted)
+    with suppress(NotAllowed):
+        REPAIRS[code](replace(found, subject="2" if code == "attempt_open" else "1"), None)
+    planted.refresh_from_db()
+    assert (planted.status, planted.attempt) == (Status.RUNNING, 2)
+    assert planted.attempts.get(number=2).ended_at is None
+
+
+def test_a_slot_that_is_in_use_by_now_is_left_alone():
+    planted = slot_kept()
+    found = look_at(INVARIANTS["slot_kept"]).violations[0]
+    control.resume(planted)
+    planted.transition(Event.START, attempt=1, lease_expires_at=ClockNow() + seconds(60))
+    REPAIRS["slot_kept"](found, None)
+    assert planted.slots.exists()
 
 
 def test_who_may_not_operate_queues_repairs_nothing():

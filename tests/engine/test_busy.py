@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from jobs import control
 from jobs.invariants import Violation, look_at_all
-from jobs.models import JobExecution, NotAllowed
+from jobs.models import JobExecution, JobProfile, NotAllowed
 from tests.fleet import celery_worker, until
 
 LONG, SHORT = {"rows": 2000, "pause": 0.05}, {"rows": 120, "pause": 0.0}
@@ -16,18 +16,26 @@ LONG, SHORT = {"rows": 2000, "pause": 0.05}, {"rows": 120, "pause": 0.0}
 
 def test_a_busy_fleet_violates_nothing(controller, variables, launch, own_queue, tmp_path):
     with celery_worker(variables, tmp_path, own_queue, slots=3):
+        crashed = launch("samples.chunks", queue=own_queue, **LONG)
+        crash(until(crashed, lambda e: e.checkpoints > 2 and e.pid))
         long = [launch("samples.chunks", queue=own_queue, **LONG) for _ in range(6)]
         short = [launch("samples.function", queue=own_queue, **SHORT) for _ in range(20)]
         bad = [launch("samples.bug", queue=own_queue), launch("samples.refuses", queue=own_queue)]
-        ours = [*long, *short, *bad]
-        crash(until(long[0], lambda e: e.checkpoints > 2 and e.pid))
+        ours = [crashed, *long, *short, *bad, *one_at_a_time(own_queue)]
         looks = 0
         while (left := still_open(ours)) or looks < 10:
             ask_something(left, looks)
             assert violations_of(ours) == []
             looks += 1
     assert violations_of(ours) == []
-    assert "SIGKILL" in long[0].attempts.first().reason
+    assert "SIGKILL" in crashed.attempts.first().reason
+
+
+def one_at_a_time(queue: str) -> list[JobExecution]:
+    profile = JobProfile.objects.create(
+        code=queue, label="One at a time", job="samples.function", queue=queue, concurrency=1
+    )
+    return [control.launch(profile=profile, parameters=SHORT) for _ in range(6)]
 
 
 def crash(execution: JobExecution) -> None:

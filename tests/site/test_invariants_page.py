@@ -33,7 +33,7 @@ def test_only_operators_open_it(person, browser, operator):
 
 
 def test_it_says_that_nobody_has_looked(operator):
-    assert "No controller has looked yet." in operator.get(PAGE).content.decode()
+    assert "Nobody has looked yet." in operator.get(PAGE).content.decode()
 
 
 def test_it_shows_every_invariant_and_what_violates_it(operator, overdue):

@@ -48,6 +48,13 @@ def test_strangers_get_nothing(leads):
 
 
 @pytest.mark.usefixtures("_token")
+def test_it_is_asked_from_inside_without_tls(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert ask().status_code == 200
+    assert Client().get("/").status_code == 301
+
+
+@pytest.mark.usefixtures("_token")
 def test_it_only_reads():
     headers = {"Authorization": f"Bearer {TOKEN}"}
     assert Client().post("/metrics", headers=headers).status_code == 405
