@@ -118,6 +118,14 @@ JOBS_NODE_ROLES = variables.words("JOBS_NODE_ROLES", [])
 JOBS_WEB_THREADS = variables.number("MILLRACE_WEB_THREADS", 8)  # of one web process
 JOBS_CONSOLE_BYTES = variables.number("JOBS_CONSOLE_BYTES", 50 * 1024 * 1024)
 
+# --- How long things are kept; 0 for ever ----------------------------------------------------
+
+JOBS_KEEP_SUCCEEDED_DAYS = variables.number("JOBS_KEEP_SUCCEEDED_DAYS", 90)
+JOBS_KEEP_OTHERS_DAYS = variables.number("JOBS_KEEP_OTHERS_DAYS", 365)
+JOBS_KEEP_LOG_DAYS = variables.number("JOBS_KEEP_LOG_DAYS", 0)
+JOBS_KEEP_UPLOAD_DAYS = variables.number("JOBS_KEEP_UPLOAD_DAYS", 7)
+JOBS_KEEP_NOTICE_DAYS = variables.number("JOBS_KEEP_NOTICE_DAYS", 90)
+
 # --- What jobs tell others: mails and webhooks -----------------------------------------------
 
 JOBS_OUTBOX_TRIES = variables.number("JOBS_OUTBOX_TRIES", 15)  # over about two days

@@ -186,7 +186,9 @@ def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
         return Decision(False, f"“{profile.label}” is edited by other groups than yours.")
     said = f"Your role does not allow you to {_words(action)} profiles."
     name = f"jobs.{'change' if action == 'edit' else action}_jobprofile"
-    return _permission(user, name, said) and _commands(user, profile.type)
+    decision = _permission(user, name, said) and _commands(user, profile.type)
+    # A schedule of the platform launches it as it stands, so what launching needs, editing does.
+    return decision and _job_rights(user, profile.definition)
 
 
 def _schedule(user: Person, action: str, schedule: Schedule) -> Decision:
@@ -239,11 +241,17 @@ def _launch(user: Person, job: type[Job]) -> Decision:
     kind = job.type if job.type in LAUNCH_TYPES else "other"
     what = {"mass_edit": "mass edits", "rules": "rules", "other": f"“{job.label}”"}
     said = f"Your role does not allow you to launch {what.get(kind, kind + 's')}."
-    decision = _permission(user, f"jobs.launch_{kind}", said)
-    for name in job.permissions:
-        decision = decision and _permission(
-            user, name, f"“{job.label}” needs the permission {name}, which your role has not."
-        )
+    return _permission(user, f"jobs.launch_{kind}", said) and _job_rights(user, job)
+
+
+def _job_rights(user: Person, job: type[Job] | None) -> Decision:
+    """The permissions that the job itself asks for."""
+    decision = YES
+    if job is not None:
+        for name in job.permissions:
+            decision = decision and _permission(
+                user, name, f"“{job.label}” needs the permission {name}, which your role has not."
+            )
     return decision
 
 

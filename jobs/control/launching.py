@@ -158,6 +158,7 @@ def store(execution: JobExecution, files: Mapping[str, Upload | ExecutionFile]) 
             if execution.status == Status.QUEUED:
                 execution.queued_at = ClockNow()
             execution.save(force_insert=True)
+            _hold(files)
             for field, given in files.items():
                 ExecutionFile.objects.create(
                     execution=execution,
@@ -184,6 +185,14 @@ def store(execution: JobExecution, files: Mapping[str, Upload | ExecutionFile]) 
         return earlier
     execution.refresh_from_db()
     return execution
+
+
+def _hold(files: Mapping[str, Upload | ExecutionFile]) -> None:
+    """Lock the rows of files that are given again: who deletes them waits, and sees the new row."""
+    for field, given in files.items():
+        rows = type(given)._default_manager.select_for_update(no_key=True).filter(pk=str(given.pk))
+        if not rows.values_list("pk"):
+            raise InvalidParameters({field: [f"The file {given.name!r} has just been deleted."]})
 
 
 def _earlier(execution: JobExecution) -> JobExecution | None:

@@ -8,12 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 
 from jobs.control.refusals import AlreadyFinished, Refused
 from jobs.dispatch import dispatch, revoke, task_id_of
-from jobs.models import JobExecution, StatusChange
+from jobs.models import ExecutionFile, JobExecution, StatusChange, discard_files
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import require
 from jobs.states import FINISHED, HELD, OPEN, Event, Status, StopLevel
@@ -157,7 +157,10 @@ def _request_stop(
 
 
 def delete(execution: JobExecution, *, by: User | None = None) -> None:
-    """Delete what is finished or has not begun; the latter is stopped in the same transaction."""
+    """Delete what is finished or has not begun; the latter is stopped in the same transaction.
+
+    Its files go after the commit, unless an upload or another execution has them too.
+    """
     require(by, "delete", execution)
     with transaction.atomic():
         row = JobExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
@@ -165,4 +168,7 @@ def delete(execution: JobExecution, *, by: User | None = None) -> None:
             row.transition(Event.STOP, by=by, why="Deleted.")
         elif row.status not in FINISHED:
             raise Refused(f"“{row.name}” is {row.get_status_display().lower()}: stop it first.")
+        theirs = ExecutionFile.objects.filter(Q(execution=row) | Q(execution__parent=row))
+        names = list(theirs.values_list("file", flat=True))
         row.delete()
+        transaction.on_commit(partial(discard_files, names), robust=True)

@@ -2,7 +2,7 @@
 
 from jobs.models.checks import InvariantCheck
 from jobs.models.execution import Attempt, JobExecution, NotAllowed, StatusChange, Takes
-from jobs.models.files import ExecutionFile, Upload
+from jobs.models.files import ExecutionFile, Upload, discard_files, orphans
 from jobs.models.fleet import ApiToken, Maintenance, PausedQueue, Worker
 from jobs.models.limits import Slot, StartRate
 from jobs.models.notification import Notification, OutboxMessage
@@ -34,4 +34,6 @@ __all__ = [
     "Takes",
     "Upload",
     "Worker",
+    "discard_files",
+    "orphans",
 ]

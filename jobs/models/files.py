@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import models
+from django.utils import timezone
 
 from jobs.models.base import ClockNow, UUIDv7
 from jobs.models.execution import JobExecution
@@ -41,6 +45,7 @@ class Upload(models.Model):
 
     class Meta:
         default_permissions = ()
+        indexes = (models.Index(fields=("file",), name="upload_file_idx"),)
 
     def __str__(self) -> str:
         return self.name
@@ -71,6 +76,33 @@ class ExecutionFile(models.Model):
                 fields=("execution", "role", "field", "name"), name="file_once_per_execution"
             ),
         )
+        indexes = (models.Index(fields=("file",), name="execution_file_idx"),)
 
     def __str__(self) -> str:
         return self.name
+
+
+def orphans(names: Iterable[str], *, older_than: dt.timedelta) -> list[str]:
+    """Those of the stored files that no row names and that are older than that."""
+    wanted, before = list(names), timezone.now() - older_than
+    named = set(Upload.objects.filter(file__in=wanted).values_list("file", flat=True))
+    named.update(ExecutionFile.objects.filter(file__in=wanted).values_list("file", flat=True))
+    return [name for name in wanted if name not in named and _is_from(name, before)]
+
+
+def _is_from(name: str, before: dt.datetime) -> bool:
+    try:
+        return default_storage.get_modified_time(name) <= before
+    except FileNotFoundError:
+        return False  # somebody else was faster
+
+
+def discard_files(names: Iterable[str], *, older_than: dt.timedelta = dt.timedelta()) -> int:
+    """Delete those of the stored files that no row names; returns how many.
+
+    The rows go first and are committed: a file without a row does no harm, and is found again.
+    """
+    going = orphans(names, older_than=older_than)
+    for name in going:
+        default_storage.delete(name)
+    return len(going)

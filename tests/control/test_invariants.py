@@ -247,7 +247,7 @@ def schedule_late():
 
 def fired_twice():
     schedule_late()
-    schedule = Schedule.objects.get()
+    schedule = Schedule.objects.get(code="hourly")
     Schedule.objects.update(next_at=None)
     for _ in range(2):
         last = launched(schedule=schedule, scheduled_for=ago(), trigger="schedule")
