@@ -27,8 +27,8 @@ WITH lacking AS (
 ), taken AS (
   INSERT INTO jobs_slot (key, number, execution_id)
   SELECT lacking.key, free.number, %(id)s FROM lacking, LATERAL (
-    SELECT min(number) AS number FROM generate_series(0, lacking.most - 1) number
-    WHERE NOT EXISTS (SELECT FROM jobs_slot s WHERE s.key = lacking.key AND s.number = number)
+    SELECT min(n) AS number FROM generate_series(0, lacking.most - 1) n
+    WHERE NOT EXISTS (SELECT FROM jobs_slot s WHERE s.key = lacking.key AND s.number = n)
   ) free
   WHERE (SELECT count(*) FROM jobs_slot s WHERE s.key = lacking.key) < lacking.most
   ORDER BY lacking.key

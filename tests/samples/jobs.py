@@ -12,7 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from jobs import ChunkedJob, JobError, Skip, job
-from tests.samples import telling  # noqa: F401 - found with the jobs of this module
+from tests.samples import limited, telling  # noqa: F401 - found with the jobs of this module
 from tests.samples.models import Effect
 
 
