@@ -210,6 +210,11 @@ def _schedule(user: Person, action: str, schedule: Schedule) -> Decision:
     return _permission(user, "auth.change_user", said)
 
 
+def runs_as_others(user: Person) -> bool:
+    """Whether schedules of `user` may run as somebody else: who may change people may that too."""
+    return user.has_perm("auth.change_user")
+
+
 def _commands(user: Person, kind: str) -> Decision:
     """A profile of a command says which programs run: more than any other profile."""
     if kind != "command":

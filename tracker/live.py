@@ -6,7 +6,9 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
+from tracker.queries.look import Count
 from tracker.request import Request
 
 
@@ -15,11 +17,20 @@ def is_unchanged(request: Request, token: object) -> bool:
     return bool(request.htmx) and request.GET.get("since") == str(token)
 
 
-def show(request: Request, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page, or only its live part when htmx asks for news."""
+def show(
+    request: Request, template: str, context: dict[str, Any], unread: Count | None = None
+) -> HttpResponse:
+    """The page, or only its live part and the bell when htmx asks for news.
+
+    `unread` is what the bell counts, where the page has counted it already.
+    """
+    context["unread"] = unread
     context["here"] = _address_without_since(request)
-    part = "#live" if request.htmx and "since" in request.GET else ""
-    return render(request, template + part, context)
+    if not (request.htmx and "since" in request.GET):
+        return render(request, template, context)
+    answer = render(request, f"{template}#live", context)
+    answer.write(render_to_string("tracker/bell.html", {"unread": unread, "oob": True}, request))
+    return answer
 
 
 def _address_without_since(request: Request) -> str:

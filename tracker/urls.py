@@ -3,7 +3,15 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from tracker.views import dashboard, execution, executions, profiles, requests
+from tracker.views import (
+    dashboard,
+    execution,
+    executions,
+    notifications,
+    profiles,
+    requests,
+    schedules,
+)
 
 app_name = "tracker"
 
@@ -27,4 +35,14 @@ urlpatterns = [
     path("imports/", profiles.profiles, {"kind": "import"}, name="imports"),
     path("exports/", profiles.profiles, {"kind": "export"}, name="exports"),
     path("profiles/<slug:code>/", profiles.profile, name="profile"),
+    path("new-schedule/", schedules.new_schedule, name="new_schedule"),
+    path("schedules/", schedules.schedules, name="schedules"),
+    path("schedules/<slug:code>/", schedules.schedule, name="schedule"),
+    path("schedules/<slug:code>/change/", schedules.change_schedule, name="change_schedule"),
+    path("schedules/<slug:code>/switch/", schedules.switch_schedule, name="switch_schedule"),
+    path("schedules/<slug:code>/delete/", schedules.delete_schedule, name="delete_schedule"),
+    path("notifications/", notifications.notifications, name="notifications"),
+    path("notifications/read/", notifications.read_all, name="read_all"),
+    path("notifications/<int:pk>/read/", notifications.read, name="read"),
+    path("notifications/<int:pk>/acknowledge/", notifications.acknowledge, name="acknowledge"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.urls import reverse
 
 from jobs.models.base import ClockNow
 from jobs.models.execution import JobExecution
@@ -48,6 +49,9 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    def get_absolute_url(self) -> str:
+        return reverse("tracker:schedule", args=[self.code])
 
 
 class Firing(models.Model):

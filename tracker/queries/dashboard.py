@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import JobExecution
-from jobs.permissions import may, visible_to
+from jobs.permissions import may, visible_notifications, visible_to
 from jobs.states import GROUPS, Group, Status
 from tracker.queries import words
 from tracker.queries.look import Count, Look, digest, look, since
@@ -62,6 +62,7 @@ class Dashboard:
             "bad": since(seen, self.week).filter(status__in=sorted(BAD)),
             "done": today.filter(status=Status.COMPLETED),
             "bad_today": today.filter(status__in=sorted(BAD)),
+            "unread": visible_notifications(self.user).unread(),
         }
         pages = {
             "running": running.order_by("-pk")[:LATEST],

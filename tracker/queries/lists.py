@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs.filters import ExecutionFilter
 from jobs.models import JobExecution
 from jobs.models.execution import TYPE_LABELS
-from jobs.permissions import may, visible_to
+from jobs.permissions import may, visible_notifications, visible_to
 from jobs.states import GROUPS, Group, Status
 from tracker.queries.look import Count, Look, digest, look
 from tracker.queries.rows import Row, rows
@@ -88,7 +88,9 @@ class ExecutionList:
     @cached_property
     def look(self) -> Look:
         """The ids of the page and one more, and what the tabs count."""
-        return look(self._counted() if self.can_count else {}, {"page": self._page()})
+        unread = {"unread": visible_notifications(self.user).unread()}
+        counts = self._counted() if self.can_count else {}
+        return look(unread | counts, {"page": self._page()})
 
     def _counted(self) -> dict[str, QuerySet[JobExecution]]:
         """The groups under the same filters but those of the status."""
@@ -137,7 +139,7 @@ class ExecutionList:
     @property
     def tabs(self) -> list[Tab]:
         shown, counts = self.params.getlist("group"), self.look.counts
-        total = self.look.total(GROUPS) if counts else None
+        total = self.look.total(GROUPS) if self.can_count else None
         everything = Tab("", "All", total, self._tab(), not shown)
         return [everything] + [
             Tab(str(group), group.label, counts.get(group), self._tab(group), shown == [group])

@@ -11,6 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 
+from tracker.queries import notifications
+
 register = template.Library()
 
 
@@ -56,3 +58,12 @@ def current(context: template.Context, *names: str) -> str:
     match = getattr(context.get("request"), "resolver_match", None)
     found = match and match.namespace == "tracker" and match.url_name in names
     return SafeString('aria-current="page"') if found else ""
+
+
+@register.simple_tag(takes_context=True)
+def unread_count(context: template.Context) -> str:
+    """How many notifications the reader has not read, as the bell says it."""
+    count = context.get("unread")
+    if count is None:
+        count = notifications.unread(context["request"].user)
+    return notifications.bell(count)

@@ -17,4 +17,6 @@ def dashboard(request: Request) -> HttpResponse:
     board = Dashboard(request.user, own=request.GET.get("whose") == "own")
     if live.is_unchanged(request, board.token):
         return HttpResponse(status=204)
-    return live.show(request, "tracker/dashboard.html", {"board": board})
+    return live.show(
+        request, "tracker/dashboard.html", {"board": board}, board.look.counts["unread"]
+    )

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_safe
 
 from jobs.console import Console
 from jobs.models import ConsoleText, JobExecution
-from jobs.permissions import require, visible_to
+from jobs.permissions import require, visible_notifications, visible_to
 from tracker import live
 from tracker.access import signed_in
-from tracker.queries import tabs
+from tracker.queries import notifications, tabs
 from tracker.queries.execution import TABS, ExecutionPage, token
 from tracker.queries.warnings import Warnings
 from tracker.request import Request
@@ -46,8 +46,11 @@ def execution(request: Request, pk: Any) -> HttpResponse:
         if seen and live.is_unchanged(request, token(*seen)):
             return HttpResponse(status=204)
     page = ExecutionPage(request.user, find(request, pk), tab)
+    unread = notifications.unread(request.user)
+    if unread and visible_notifications(request.user).filter(execution=pk).mark_read():
+        unread = notifications.unread(request.user)
     context = {"page": page, "execution": page.execution, **TAB_CONTEXTS[tab](page, request)}
-    return live.show(request, "tracker/execution.html", context)
+    return live.show(request, "tracker/execution.html", context, unread)
 
 
 def _summary(page: ExecutionPage, request: Request) -> dict[str, Any]:

@@ -20,4 +20,6 @@ def executions(request: Request) -> HttpResponse:
         return errors.bad_filters(request, bad.problems, bad.valid)
     if live.is_unchanged(request, found.token):
         return HttpResponse(status=204)
-    return live.show(request, "tracker/executions.html", {"list": found})
+    return live.show(
+        request, "tracker/executions.html", {"list": found}, found.look.counts["unread"]
+    )
