@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from django.conf import settings
@@ -60,6 +62,17 @@ def name_connections(execution: JobExecution) -> None:
             "application_name": session_name(execution),
             "options": f"{each.settings_dict['OPTIONS'].get('options', '')} {options}".strip(),
         }
+
+
+def hang_up() -> None:
+    """End this thread's talk with the database, so that a call that waits for an answer fails.
+
+    For a signal handler, which runs while the call waits.
+    """
+    opened = connection.connection
+    if opened is not None and not opened.closed:
+        with suppress(OSError), socket.socket(fileno=os.dup(opened.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def session_name(execution: JobExecution) -> str:

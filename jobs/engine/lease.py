@@ -26,7 +26,8 @@ RETURNING status, deadline_at <= clock_timestamp(), stop_step
 # itself, at its next checkpoint.
 SECTION = """
 UPDATE jobs_jobexecution SET
-  section = %(name)s::varchar, section_until = clock_timestamp() + make_interval(secs => %(seconds)s),
+  section = %(name)s::varchar,
+  section_until = clock_timestamp() + make_interval(secs => %(seconds)s),
   stop_deadline_at = CASE WHEN %(name)s::varchar = '' THEN greatest(stop_deadline_at,
     clock_timestamp() + make_interval(secs => %(leave)s)) ELSE stop_deadline_at END,
   version = version + 1

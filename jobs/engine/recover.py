@@ -33,7 +33,7 @@ def take_back(
         row = JobExecution.objects.select_for_update(no_key=True).filter(pk=execution.pk).first()
         if row is None or row.attempt != attempt or row.status not in HELD:
             return None
-        if not row.attempts.filter(number=attempt, ended_at=None).exists():
+        if row.attempts.filter(number=attempt).exclude(ended_at=None).exists():
             return None  # it joined its children, and is being stopped with them
         if event is None and row.deadline_at and row.deadline_at <= database_now():
             event = Event.TIME_OUT

@@ -18,7 +18,7 @@ from jobs.dispatch import dispatch
 from jobs.engine import shutdown
 from jobs.engine.children import rejoin
 from jobs.engine.console import Stream
-from jobs.engine.database import cancel_sql
+from jobs.engine.database import cancel_sql, hang_up
 from jobs.engine.process import CRASHED, DATABASE_LOST, DONE, JobProcess, fork_job
 from jobs.engine.recover import close_console, take_back
 from jobs.engine.runner import DatabaseLost, run
@@ -28,6 +28,8 @@ from jobs.states import HELD, Event, Status, StopLevel
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.05
+# Longer than psycopg waits before it lets signal handlers run.
+ALARM_SECONDS = 0.5
 # A SIGTERM may come a moment before the main process says that it is shutting down.
 SHUTDOWN_WORD_SECONDS = 1.0
 # A job that has written its end needs a moment to leave.
@@ -82,15 +84,25 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch until the job process is gone, and write down what it could not."""
-        before = signal.signal(signal.SIGTERM, self._on_sigterm)
+        on_sigterm = signal.signal(signal.SIGTERM, self._on_sigterm)
+        on_alarm = signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, ALARM_SECONDS, ALARM_SECONDS)
         try:
             self._watch()
         finally:
             self.process.signal_group(signal.SIGKILL)  # also what the job has left running
-            signal.signal(signal.SIGTERM, before)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, on_alarm)
+            signal.signal(signal.SIGTERM, on_sigterm)
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
         self.terminated_at = self.terminated_at or time.monotonic()
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        """The fence holds even while a call waits for a database that has fallen silent."""
+        if time.monotonic() - self.heard_at > settings.JOBS_SELF_FENCE_SECONDS:
+            self.process.signal_group(signal.SIGKILL)
+            hang_up()
 
     def _watch(self) -> None:
         streams = [
@@ -103,6 +115,7 @@ class Supervisor:
             self._keep(streams)
             self._beat()
             self._climb()
+        self.heard_at = time.monotonic()
         self.process.signal_group(signal.SIGKILL)
         self._keep(streams, last=True)
         for stream in streams:
@@ -204,6 +217,7 @@ class Supervisor:
         why = self._cause(exit_status)
         for wait in (0, 0.5, 1, 2, 4):
             time.sleep(wait)
+            self.heard_at = time.monotonic()
             try:
                 take_back(self.execution, self.attempt, why=why, event=self.killed_for)
                 close_console(self.execution, self.attempt)
