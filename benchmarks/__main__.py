@@ -10,7 +10,7 @@ from benchmarks import fleet
 from benchmarks.machine import Machine
 from benchmarks.report import Report, write
 
-MODULES = {"import": "import_rows", "stop": "stop", "memory": "memory"}
+MODULES = {"import": "import_rows", "stop": "stop", "memory": "memory", "engine": "engine"}
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
 
 

@@ -15,8 +15,8 @@ from config.local.processes import Process, stop_all
 DATABASE = "millrace_benchmarks"
 APP = "benchmarks.products"
 CELERY = (
-    "worker", "--pool=prefork", "--concurrency=1", "--queues=default", "--loglevel=WARNING",
-    "--without-gossip", "--without-mingle", "--disable-prefetch",
+    sys.executable, "-m", "celery", "-A", "config", "worker", "--pool=prefork",
+    "--loglevel=WARNING", "--without-gossip", "--without-mingle", "--disable-prefetch",
 )  # fmt: skip
 
 
@@ -35,12 +35,39 @@ def running(folder: Path) -> Iterator[None]:
         "MILLRACE_LOG_LEVEL": "WARNING",
     }
     _migrate()
-    processes = _start(folder)
+    controller = Process(
+        "The controller",
+        [sys.executable, ROOT / "manage.py", "jobs", "controller"],
+        folder / "controller.log",
+        variables={"MILLRACE_ROLE": "controller"},
+    )
     try:
-        yield
+        with worker(folder, "default", slots=1):
+            controller.start()
+            yield
     finally:
-        stop_all(processes, seconds=6)
+        stop_all([controller], seconds=6)
         _administer(server, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+
+
+@contextmanager
+def worker(folder: Path, queue: str, slots: int, name: str = "") -> Iterator[Process]:
+    """A worker of the queue that has reported itself; `name` tells two of one queue apart."""
+    from jobs.models import Worker  # noqa: PLC0415 - Django must be set up before
+
+    name = f"{queue}{name}@benchmarks"
+    process = Process(
+        f"The worker {name}",
+        [*CELERY, f"--hostname={name}", f"--queues={queue}", f"--concurrency={slots}"],
+        folder / f"{name}.log",
+        variables={"MILLRACE_ROLE": "worker"},
+    )
+    try:
+        process.start()
+        process.wait_until(Worker.objects.filter(name=name).exists)
+        yield process
+    finally:
+        stop_all([process], seconds=6)
 
 
 def _administer(server: str, statement: str) -> None:
@@ -55,24 +82,3 @@ def _migrate() -> None:
     from django.core.management import call_command  # noqa: PLC0415
 
     call_command("migrate", run_syncdb=True, verbosity=0)
-
-
-def _start(folder: Path) -> list[Process]:
-    from jobs.models import Worker  # noqa: PLC0415 - Django must be set up before
-
-    commands = {
-        "worker": [sys.executable, "-m", "celery", "-A", "config", *CELERY],
-        "controller": [sys.executable, ROOT / "manage.py", "jobs", "controller"],
-    }
-    processes = [
-        Process(f"The {role}", command, folder / f"{role}.log", variables={"MILLRACE_ROLE": role})
-        for role, command in commands.items()
-    ]
-    try:
-        for process in processes:
-            process.start()
-        processes[0].wait_until(Worker.objects.filter(kind=Worker.Kind.WORKER).exists)
-    except BaseException:
-        stop_all(processes, seconds=6)
-        raise
-    return processes

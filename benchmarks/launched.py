@@ -69,12 +69,12 @@ def wait(execution: JobExecution, fact: Callable[[], bool], seconds: float = 900
     """Look at the execution until the fact is true."""
     deadline = time.monotonic() + seconds
     while True:
-        execution.refresh_from_db(fields=["status", "pid", "checkpoints"])
+        execution.refresh_from_db(fields=["status", "pid", "attempt", "checkpoints"])
         if fact():
             execution.refresh_from_db()
             return
         if time.monotonic() > deadline:
-            raise Failed(f"After {seconds} s the import is still {execution.status}.")
+            raise Failed(f"After {seconds} s {execution.name} is still {execution.status}.")
         time.sleep(LOOK_SECONDS)
 
 

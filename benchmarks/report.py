@@ -1,6 +1,8 @@
 """What a benchmark found, as a table for people and as JSON."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,11 @@ class Report:
         print()
         for note in self.notes:
             print(f"* {note}")
+
+
+def p95(values: Sequence[float]) -> float:
+    """The value that 95 of 100 do not exceed."""
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
 
 
 def target(name: str, value: float, limit: float, *, at_most: bool = False) -> str:

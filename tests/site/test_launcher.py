@@ -93,6 +93,7 @@ class Start:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=folder.parent,  # from wherever it is called
             )
         assert eventually(lambda: self.url or self.process.poll() is not None, 120), self.output
         assert self.url, self.output
