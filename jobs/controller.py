@@ -89,7 +89,7 @@ class Controller:
                 "node": socket.gethostname(),
                 "pid": os.getpid(),
                 "started_at": self.started_at,
-                "seen_at": timezone.now(),
+                "seen_at": ClockNow(),
             },
         )
 
@@ -101,7 +101,7 @@ def _name(promise: Callable) -> str:
 def recover() -> None:
     """Take executions back from workers that are gone, and forget workers long unheard of."""
     take_back_expired()
-    Worker.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()
+    Worker.objects.filter(seen_at__lt=ClockNow() - FORGET_AFTER).delete()
 
 
 def keep_deadlines() -> None:

@@ -18,7 +18,7 @@ SEEN_WITHIN = dt.timedelta(seconds=15)
 class WorkerQuerySet(models.QuerySet):
     def live(self) -> WorkerQuerySet:
         """Those that have reported within the last 15 seconds."""
-        return self.filter(seen_at__gt=timezone.now() - SEEN_WITHIN)
+        return self.filter(seen_at__gt=ClockNow() - SEEN_WITHIN)
 
 
 class Worker(models.Model):

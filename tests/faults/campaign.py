@@ -18,7 +18,6 @@ from django.core.files.base import ContentFile
 from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as BrokerAway
 
-import tests.faults.sample.jobs  # noqa: F401 - who launches them must know them
 from jobs import control
 from jobs.models import JobExecution, NotAllowed
 from jobs.states import FINISHED, Status
@@ -53,9 +52,11 @@ class Campaign:
         faults: dict[str, int] = FAULTS,
         shapes: dict[str, int] = SHAPES,
         patience: float = DRAIN_SECONDS,
+        freeze_seconds: tuple[float, float] = FREEZE_SECONDS,
     ):
         self.site, self.seed, self.random = site, seed, random.Random(seed)
         self.faults, self.shapes, self.patience = faults, shapes, patience
+        self.freeze_seconds = freeze_seconds
         self.workers: list[Process] = []
         self.controllers: list[Process] = []
         self.frozen: list[tuple[float, int]] = []  # until when, which process
@@ -151,6 +152,8 @@ class Campaign:
             lines = ["sku;name;enabled", *(f"{token}-{row};Name {row};1" for row in range(4000))]
             upload = control.upload(ContentFile("\n".join(lines).encode(), name="p.csv"), user=None)
             return "catalog.product.import", {"file": str(upload.pk)}
+        if shape == "long":
+            return "faults.rows", rows | {"rows": 2000}
         if shape == "poison":
             return "faults.rows", rows | {"die_at": 50}
         return f"faults.{shape}", rows
@@ -256,7 +259,7 @@ class Campaign:
     def _freeze(self, pids: list[int]) -> None:
         if len(self.frozen) >= FROZEN_AT_ONCE:
             return
-        until = time.monotonic() + self.random.uniform(*FREEZE_SECONDS)
+        until = time.monotonic() + self.random.uniform(*self.freeze_seconds)
         for pid in pids:
             self._signal(pid, signal.SIGSTOP)
             self.frozen.append((until, pid))

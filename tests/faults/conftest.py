@@ -6,19 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+import tests.faults.sample.jobs  # noqa: F401 - who launches them must know them
 from config.local.servers import stop_servers
 from tests.faults import record
 from tests.faults.servers import OwnPostgres, OwnValkey
 from tests.faults.site import Site
 from tests.fleet import ROOT
 
+CLOCK = Path(f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/faketime/libfaketime.so.1")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 SEEN = pytest.StashKey[dict[str, Any]]()
 
 
@@ -81,13 +86,19 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_site(_template: Path, tmp_path: Path, django_db_blocker: Any) -> Iterator[Callable]:
-    """Make a site: `open_site(postgres={...settings}, JOBS_…="…")`."""
+    """Make a site: `open_site(postgres={settings}, clock={variables}, JOBS_…="…")`."""
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
 
-        def opened(*, postgres: dict[str, str] | None = None, **changes: str) -> Site:
+        def opened(
+            *,
+            postgres: Mapping[str, str] = NOTHING,
+            clock: Mapping[str, str] = NOTHING,
+            **changes: str,
+        ) -> Site:
             (tmp_path / "logs").mkdir()
-            servers = OwnPostgres(tmp_path, **(postgres or {})), OwnValkey(tmp_path)
+            servers = OwnPostgres(tmp_path, **postgres), OwnValkey(tmp_path)
+            servers[0].process.variables = dict(clock)
             site = Site(tmp_path, *servers, **changes)
             stack.callback(site.end)
             servers[0].take(_template)

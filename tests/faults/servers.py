@@ -45,7 +45,7 @@ class OwnPostgres(Postgres):
 
     def take(self, template: Path) -> None:
         """Begin with a copy of another server's data."""
-        shutil.copytree(template, self.data)
+        shutil.copytree(template, self.data, dirs_exist_ok=True)
         with (self.data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {PRIVATE}.0/24 trust\n")
 
