@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
+import subprocess
 import time
 
 from django import forms
@@ -74,3 +76,26 @@ def file(context, rows, pause, die_at):
 def stuck(context, rows, pause, die_at):
     """Be deaf in a call of C until killed."""
     hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
+
+
+@job("faults.regex")
+def regex(context):
+    """Hold the interpreter's lock for ever."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+@job("faults.hungry")
+def hungry(context):
+    """Eat memory without end."""
+    eaten = []
+    while True:
+        eaten.append(bytearray(16 * 1024 * 1024))
+
+
+@job("faults.many")
+def many(context):
+    """Start thirty processes and wait for them."""
+    started = [subprocess.Popen(["sleep", "600"]) for _ in range(30)]
+    context.checkpoint(1, processed=1)
+    for each in started:
+        each.wait()

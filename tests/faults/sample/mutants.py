@@ -52,3 +52,8 @@ def without_one_transaction() -> None:
 def sleep_by_select() -> None:
     """No mutant: libfaketime breaks the call by which time.sleep() sleeps."""
     time.sleep = lambda seconds: select.select([], [], [], seconds)
+
+
+def second_release() -> None:
+    """No mutant: the code of a job as another release has it."""
+    jobs.RowsOfAttempts.source = staticmethod(lambda: "the second release")
