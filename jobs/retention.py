@@ -37,6 +37,7 @@ from jobs.states import FINISHED, OPEN, Status
 FOLDERS = ("executions", "uploads")  # of the storage, in the order of their names
 YOUNG = dt.timedelta(days=1)  # a file's row may still be on its way
 AT_ONCE = 1000
+OWNERS_AT_ONCE = 100
 EXECUTIONS_AT_ONCE = 50  # each has some twenty rows beside its log and its warnings
 
 Items = Iterator[tuple[Any, Any]]
@@ -205,10 +206,19 @@ def belongings(model: type[Any], executions: QuerySet[JobExecution], cursor: Any
     if last:
         executions = executions.filter(pk__lte=last)
     some = Exists(model._default_manager.filter(execution=OuterRef("pk")))
-    for owner, pk in newest_first(executions.filter(some), None):
-        theirs = model._default_manager.filter(execution=pk)
-        for _, key in newest_first(theirs, after if owner == last else None):
-            yield (owner, key), key
+    owners = (key for _, key in newest_first(executions.filter(some), None))
+    while batch := list(islice(owners, OWNERS_AT_ONCE)):
+        rows = model._default_manager.filter(execution__in=batch).order_by("-execution_id", "-pk")
+        full = True
+        while full:
+            behind = rows
+            if last:
+                behind = rows.filter(execution__lte=last).exclude(execution=last, pk__gte=after)
+            page = list(behind.values_list("execution_id", "pk")[:AT_ONCE])
+            for owner, key in page:
+                yield (str(owner), key), key
+                last, after = owner, key
+            full = len(page) == AT_ONCE
 
 
 def delete_still(old: QuerySet[Any], keys: Sequence[Any]) -> Counters:
