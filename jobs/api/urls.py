@@ -11,10 +11,12 @@ from jobs.api import (
     files,
     launches,
     logs,
+    notifications,
     openapi,
     operations,
     profiles,
     running,
+    schedules,
     tokens,
 )
 from jobs.api.base import NothingHereView
@@ -40,6 +42,23 @@ urlpatterns = [
         "profiles/<slug:code>/executions/",
         launches.ProfileLaunchView.as_view(),
         name="profile-launch",
+    ),
+    path("schedules/", schedules.SchedulesView.as_view(), name="schedules"),
+    path("schedules/preview/", schedules.PreviewView.as_view(), name="schedules-preview"),
+    path("schedules/<slug:code>/", schedules.ScheduleView.as_view(), name="schedule"),
+    path(
+        "schedules/<slug:code>/firings/", schedules.FiringsView.as_view(), name="schedule-firings"
+    ),
+    path("notifications/", notifications.NotificationsView.as_view(), name="notifications"),
+    path(
+        "notifications/<int:number>/read/",
+        notifications.ReadView.as_view(),
+        name="notification-read",
+    ),
+    path(
+        "notifications/<int:number>/acknowledge/",
+        notifications.AcknowledgeView.as_view(),
+        name="notification-acknowledge",
     ),
     path("uploads/", files.UploadsView.as_view(), name="uploads"),
     path("executions/", executions.ExecutionsView.as_view(), name="executions"),
