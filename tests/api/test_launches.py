@@ -253,3 +253,27 @@ def test_two_requests_at_once_launch_once(person, as_form):
     assert [a.headers.get("Idempotent-Replayed") for a in answers].count("true") == 7
     assert JobExecution.objects.count() == 1
     assert Upload.objects.count() == (1 if as_form else 0)
+
+
+def test_a_launch_that_is_skipped_answers_with_the_open_one(api, profile, bob):
+    profile.concurrency, profile.overlap = 1, "skip"
+    profile.save()
+    first = control.launch(profile=profile, user=bob)
+    answer = api.form(LAUNCH, {"file": file()})
+    assert (answer.status_code, answer.headers["Launch-Skipped"]) == (200, "true")
+    assert answer.json()["id"] == str(first.pk)
+    assert not Upload.objects.exists()
+
+
+def test_a_launch_that_is_rejected_names_the_open_one(api, profile, bob):
+    profile.concurrency, profile.overlap = 1, "reject"
+    profile.save()
+    first = control.launch(profile=profile, user=bob)
+    found = api.problem(api.send(LAUNCH, {}), 409, "overlapping")
+    assert found["execution"] == str(first.pk)
+    assert "nothing was launched" in found["detail"]
+
+
+def test_a_launch_is_aimed(api, profile):
+    found = api.send(LAUNCH, {"node": "a", "node_roles": ["gpu"]}).json()
+    assert (found["aimed_node"], found["aimed_roles"]) == ("a", ["gpu"])

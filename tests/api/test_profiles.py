@@ -89,6 +89,9 @@ def test_a_profile_is_made(manager):
         ({"grants": [{"group": "User", "own": True}]}, "/grants/0/own"),
         ({"version": 7}, "/version"),
         ({"locked": ["nothing"]}, "/locked"),
+        ({"concurrency": 0}, "/concurrency"),
+        ({"overlap": "stop"}, "/overlap"),
+        ({"start_rate": "often"}, "/start_rate"),
     ],
 )
 def test_what_is_wrong_with_a_new_profile_is_said(manager, profile, change, pointer):
