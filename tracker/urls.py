@@ -11,6 +11,7 @@ from tracker.views import (
     profiles,
     requests,
     schedules,
+    workers,
 )
 
 app_name = "tracker"
@@ -31,6 +32,22 @@ urlpatterns = [
     path("executions/<uuid:pk>/pause/", requests.pause, name="pause"),
     path("executions/<uuid:pk>/resume/", requests.resume, name="resume"),
     path("executions/<uuid:pk>/activate/", requests.activate, name="activate"),
+    path("executions/<uuid:pk>/continue/", requests.again, {"ask": "continue"}, name="continue"),
+    path("executions/<uuid:pk>/relaunch/", requests.again, {"ask": "relaunch"}, name="relaunch"),
+    path(
+        "executions/<uuid:pk>/retry-failed/",
+        requests.again,
+        {"ask": "retry_failed"},
+        name="retry_failed",
+    ),
+    path("profiles/<slug:code>/stop/", requests.stop_profile, name="stop_profile"),
+    path("workers/", workers.workers, name="workers"),
+    path("workers/<str:name>/drain/", workers.drain, name="drain"),
+    path("workers/<str:name>/resume/", workers.undrain, name="undrain"),
+    path("queues/<str:name>/pause/", workers.pause_queue, name="pause_queue"),
+    path("queues/<str:name>/resume/", workers.resume_queue, name="resume_queue"),
+    path("maintenance/", workers.begin_maintenance, name="begin_maintenance"),
+    path("maintenance/end/", workers.end_maintenance, name="end_maintenance"),
     path("profiles/", profiles.profiles, name="profiles"),
     path("imports/", profiles.profiles, {"kind": "import"}, name="imports"),
     path("exports/", profiles.profiles, {"kind": "export"}, name="exports"),

@@ -38,7 +38,7 @@ from jobs.control.refusals import (
 )
 from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
 from jobs.control.schedules import delete_schedule, save_schedule, switch_schedule
-from jobs.control.scopes import Plan, Scope, foresee, plan, reach, stop_all
+from jobs.control.scopes import Item, Plan, Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
@@ -49,6 +49,7 @@ __all__ = [
     "Denied",
     "IdempotencyMismatch",
     "InvalidParameters",
+    "Item",
     "NotAllowed",
     "NothingThere",
     "Overlapping",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 from knox.models import AbstractAuthToken
 
@@ -85,6 +87,20 @@ class Maintenance(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+    @classmethod
+    def subquery(cls) -> models.Subquery:
+        """The row as JSON or NULL, to be read with something else."""
+        names = ("reason", "refuses_launches", "began_at")
+        row = cls.objects.annotate(row=JSONObject(**{name: name for name in names}))
+        return models.Subquery(row.values("row")[:1])
+
+    @classmethod
+    def read(cls, row: dict[str, Any] | None) -> Maintenance | None:
+        """What `subquery()` gave."""
+        if row is None:
+            return None
+        return cls(**row | {"began_at": dt.datetime.fromisoformat(row["began_at"])})
 
 
 class ApiToken(AbstractAuthToken):

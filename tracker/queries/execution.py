@@ -38,6 +38,9 @@ BUTTONS = {
     "resume": ("Resume", "play", "primary"),
     "stop": ("Stop", "stop", "danger"),
     "abort": ("Abort", "bolt", ""),
+    "continue": ("Continue", "forward", "primary"),
+    "relaunch": ("Run again", "arrow-path", ""),
+    "retry_failed": ("Retry failed rows", "arrow-uturn-left", ""),
 }
 OFFERED = {
     Status.DEFERRED: ("activate", "stop"),
@@ -47,6 +50,12 @@ OFFERED = {
     Status.PAUSING: ("resume", "stop", "abort"),
     Status.PAUSED: ("resume", "stop"),
     Status.STOPPING: ("abort",),
+    Status.COMPLETED: ("retry_failed", "relaunch"),
+    Status.EXPIRED: ("relaunch",),
+    **dict.fromkeys(
+        (Status.FAILED, Status.LOST, Status.TIMED_OUT, Status.STOPPED, Status.ABORTED),
+        ("continue", "retry_failed", "relaunch"),
+    ),
 }
 TRIGGERS = {"web": "A page", "api": "REST", "command": "Command line"}
 
@@ -193,9 +202,11 @@ class ExecutionPage:
     def buttons(self) -> list[Button]:
         """What can be asked for in this status, or why this person may not."""
         answers = control.actions(self.user, self.execution)
+        none_failed = not any(step.failed for step in self.execution.steps.all())
         return [
             self._button(action, answers[action])
             for action in OFFERED.get(Status(self.execution.status), ())
+            if action in answers and not (action == "retry_failed" and none_failed)
         ]
 
     def _button(self, action: str, answer: dict[str, Any]) -> Button:

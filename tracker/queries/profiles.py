@@ -15,7 +15,7 @@ from jobs.definition import REGISTRY
 from jobs.models import JobExecution, JobProfile
 from jobs.parameters import file_fields
 from jobs.permissions import Decision, may, visible_profiles, visible_to
-from jobs.states import GROUPS, Group
+from jobs.states import GROUPS, OPEN, Group
 from tracker.queries.look import Look, digest, look
 from tracker.queries.rows import TYPE_ICONS, Row, rows
 
@@ -98,7 +98,9 @@ class ProfilePage:
     @cached_property
     def look(self) -> Look:
         alive = self._executions.filter(status__in=sorted(ALIVE))
-        return look({"alive": alive}, {"latest": self._executions.order_by("-pk")[:LATEST]})
+        open_ = self._executions.filter(status__in=sorted(OPEN))
+        counts = {"alive": alive, "open": open_}
+        return look(counts, {"latest": self._executions.order_by("-pk")[:LATEST]})
 
     @property
     def token(self) -> str:
@@ -107,6 +109,10 @@ class ProfilePage:
     @property
     def is_alive(self) -> bool:
         return bool(self.look.counts["alive"])
+
+    @property
+    def can_stop_all(self) -> bool:
+        return bool(self.look.counts["open"]) and bool(may(self.user, "stop_execution"))
 
     @property
     def live_address(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -11,6 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 
+from jobs import control, permissions
+from jobs.models import Maintenance
+from jobs.permissions import Decision
 from tracker.queries import notifications
 
 register = template.Library()
@@ -25,6 +29,24 @@ def icon(name: str, *, size: int = 16) -> str:
 @register.simple_tag
 def big_icon(name: str, *, size: int = 22) -> str:
     return heroicon_outline(name, size=size, aria_hidden="true")
+
+
+@register.simple_tag(takes_context=True)
+def maintenance(context: template.Context) -> Maintenance | None:
+    """The maintenance that goes on: read with the person, or for strangers by a query."""
+    request = context.get("request")
+    if request is None:
+        return None
+    user: Any = getattr(request, "user", None)
+    if hasattr(user, "maintenance"):
+        return Maintenance.read(user.maintenance)
+    return control.maintenance()
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, action: str) -> Decision:
+    """Whether the reader may do something that belongs to no one thing."""
+    return permissions.may(context["request"].user, action)
 
 
 @register.filter
