@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs import control
-from jobs.invariants import INVARIANTS, Invariant, Violation, late_seconds, look_at, look_at_all
+from jobs.invariants import INVARIANTS, Invariant, Violation, look_at, look_at_all
 from jobs.repairs import REPAIRS, repair
 from tests.control.planted import (
     LONG,
@@ -100,7 +100,7 @@ def _rounded(violation: Violation) -> str:
 
 
 def test_what_is_late_but_within_the_tolerance_is_no_violation():
-    soon = timezone.now() - timedelta(seconds=late_seconds() - 5)
+    soon = timezone.now() - timedelta(seconds=5)
     running(lease_expires_at=soon, deadline_at=soon)
     written(control.stop(running()), stop_deadline_at=soon)
     launched(expires_at=soon)
