@@ -232,9 +232,9 @@ class Supervisor:
     def _tell(self) -> None:
         """Pass on at once what the controller would find within its next looks."""
         self.execution.refresh_from_db(fields=["status", "queue"])
-        if self.execution.status == Status.QUEUED:
+        if self.execution.status == Status.QUEUED or self.execution.limits:
             dispatch(self.execution.queue)
-        elif self.execution.status == Status.JOINING:
+        if self.execution.status == Status.JOINING:
             rejoin(JobExecution.objects.filter(pk=self.execution.pk))
         elif self.execution.is_finished and self.execution.parent_id:
             rejoin(JobExecution.objects.filter(pk=self.execution.parent_id))

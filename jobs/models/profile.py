@@ -37,6 +37,11 @@ SELECT %(key)s, row_number() OVER (ORDER BY id) - 1, id FROM jobs_jobexecution
 WHERE profile_id = %(profile)s AND status = ANY(%(busy)s) AND partition IS NULL
 ON CONFLICT DO NOTHING
 """
+# Whoever has a slot beyond the new limit began by right: its own limit stays wide enough for that.
+STAY_WIDE = """
+UPDATE jobs_jobexecution e SET limits = e.limits || jsonb_build_object(s.key, s.number + 1)
+FROM jobs_slot s WHERE s.execution_id = e.id AND s.key = %(key)s AND s.number >= %(most)s
+"""
 
 
 class JobProfile(models.Model):
@@ -119,6 +124,7 @@ class JobProfile(models.Model):
             "before": f"profile:{before['code']}",
             "limits": Jsonb({key: self.concurrency} if self.concurrency else {}),
             "rates": Jsonb({key: self.start_rate} if self.start_rate else {}),
+            "most": self.concurrency,
             "profile": self.pk,
             "open": sorted(OPEN),
             "busy": sorted(HELD | {Status.JOINING}),
@@ -128,8 +134,10 @@ class JobProfile(models.Model):
             cursor.execute(RENAME_SLOTS, values)
             if not self.concurrency:
                 cursor.execute(DROP_SLOTS, values)
-            elif not before["concurrency"]:
+                return
+            if not before["concurrency"]:
                 cursor.execute(TAKE_SLOTS, values)
+            cursor.execute(STAY_WIDE, values)
 
     @property
     def definition(self) -> type[Job] | None:

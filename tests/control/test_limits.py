@@ -157,6 +157,10 @@ def test_a_changed_limit_holds_for_what_is_queued(nightly):
     assert start(second)
     nightly.concurrency = 1  # two run; nothing starts until both have ended
     nightly.save()
+    second.refresh_from_db()
+    assert second.limits == {"profile:nightly": 2}
+    third.refresh_from_db()
+    assert third.limits == {"profile:nightly": 1}
     first.transition(Event.COMPLETE)
     assert start(third) is None
     second.transition(Event.COMPLETE)

@@ -73,6 +73,14 @@ def test_the_same_form_with_other_input_is_refused(bobs, profile):
     assert JobExecution.objects.count() == 1
 
 
+def test_a_launch_that_is_skipped_leads_to_the_open_one_and_says_so(bobs, profile):
+    profile.concurrency, profile.overlap = 1, "skip"
+    profile.save()
+    first, second = launch(bobs), launch(bobs)
+    assert first["Location"] == second["Location"]
+    assert "Nothing was launched" in bobs.get(second["Location"]).content.decode()
+
+
 def test_each_look_at_the_page_has_a_key_of_its_own(bobs, profile):
     assert once(bobs.get(PAGE)) != once(bobs.get(PAGE))
 

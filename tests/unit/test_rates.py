@@ -41,4 +41,4 @@ def test_a_job_with_limits_that_cannot_be_kept_is_an_error(monkeypatch, option, 
     assert not [found for found in run_checks(tags=["jobs"]) if found.id == "jobs.E005"]
     monkeypatch.setattr(REGISTRY["samples.nap"], option, value)
     wrong = [found for found in run_checks(tags=["jobs"]) if found.id == "jobs.E005"]
-    assert [found.msg for found in wrong][0].startswith(f"The job 'samples.nap': {said}")
+    assert wrong[0].msg.startswith(f"The job 'samples.nap': {said}")
