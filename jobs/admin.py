@@ -32,15 +32,18 @@ from jobs.models import (
     JobProfile,
     OutboxMessage,
     ProfileGrant,
+    Schedule,
     StatusChange,
     StepExecution,
     Worker,
 )
 from jobs.permissions import may, visible_profiles, visible_to
+from jobs.schedules_admin import ScheduleAdmin
 
 COUNTED_AT_MOST = 10_000
 
 admin.site.register(InvariantCheck, InvariantsAdmin)
+admin.site.register(Schedule, ScheduleAdmin)
 
 
 class CappedPaginator(Paginator):

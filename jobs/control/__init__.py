@@ -37,7 +37,12 @@ from jobs.control.refusals import (
     UnderMaintenance,
 )
 from jobs.control.requests import abort, activate, delete, pause, resume, stop, usual_grace
-from jobs.control.schedules import delete_schedule, save_schedule, switch_schedule
+from jobs.control.schedules import (
+    check_schedule,
+    delete_schedule,
+    save_schedule,
+    switch_schedule,
+)
 from jobs.control.scopes import Item, Plan, Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
 from jobs.definition import InvalidParameters
@@ -64,6 +69,7 @@ __all__ = [
     "activate",
     "begin_maintenance",
     "check_profile",
+    "check_schedule",
     "continue_",
     "delete",
     "delete_profile",

@@ -29,8 +29,24 @@ def save_schedule(schedule: Schedule, *, by: User | None = None) -> None:
         require(by, "change", schedule)
         schedule.next_at = _next_at(schedule, before)
         schedule.full_clean(exclude=("code",) if before else ())
-        _check_launch(schedule)
+        check_schedule(schedule)
         schedule.save()
+
+
+def check_schedule(schedule: Schedule) -> None:
+    """Raise ValidationError for its times, and for whatever a launch would refuse by night."""
+    _cron(schedule)
+    if schedule.run_as:
+        decision = may(schedule.run_as, "launch", schedule.profile)
+        if not decision:
+            raise ValidationError({"run_as": f"{schedule.run_as}: {decision.reason}"})
+    try:
+        _check_parameters(schedule)
+    except LookupError as error:
+        raise ValidationError({"profile": str(error)}) from error
+    except InvalidParameters as error:
+        said = [f"{name}: {' '.join(messages)}" for name, messages in error.errors.items()]
+        raise ValidationError({"parameters": said}) from error
 
 
 def switch_schedule(schedule: Schedule, *, on: bool, by: User | None = None) -> Schedule:
@@ -67,21 +83,6 @@ def _cron(schedule: Schedule) -> Cron:
         return Cron(schedule.cron, schedule.time_zone)
     except BadCron as error:
         raise ValidationError({error.field: str(error)}) from None
-
-
-def _check_launch(schedule: Schedule) -> None:
-    """Whatever a launch would refuse is said now, not in the night."""
-    if schedule.run_as:
-        decision = may(schedule.run_as, "launch", schedule.profile)
-        if not decision:
-            raise ValidationError({"run_as": f"{schedule.run_as}: {decision.reason}"})
-    try:
-        _check_parameters(schedule)
-    except LookupError as error:
-        raise ValidationError({"profile": str(error)}) from error
-    except InvalidParameters as error:
-        said = [f"{name}: {' '.join(messages)}" for name, messages in error.errors.items()]
-        raise ValidationError({"parameters": said}) from error
 
 
 def _check_parameters(schedule: Schedule) -> None:

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import CommandError, call_command
 
+from jobs import control
 from jobs.management import watching
 from jobs.models import (
     ApiToken,
     ConsoleText,
     ExecutionFile,
     JobExecution,
+    Schedule,
     StepExecution,
     StepWarning,
 )
@@ -267,3 +269,16 @@ def test_wrong_usage_is_told_from_failure():
         call_command("jobs", "launch")
     with pytest.raises(CommandError):
         call_command("jobs")
+
+
+def test_schedules_are_listed_with_what_they_do(profile, bob):
+    Schedule.objects.all().delete()
+    assert run("schedules").out == ""
+    values = {"profile": profile, "cron": "0 2 * * *", "label": "Nightly"}
+    control.save_schedule(Schedule(code="nightly", run_as=bob, **values))
+    control.save_schedule(Schedule(code="off", enabled=False, **values))
+    first, second = run("schedules").out.splitlines()
+    assert re.fullmatch(
+        r"nightly +\d{4}-\d\d-\d\d 02:00 UTC +bob +things every day at 02:00 \(UTC\)", first
+    )
+    assert re.match(r"off +off +- +things", second)

@@ -186,3 +186,45 @@ def test_it_is_deleted_by_who_may(doras, nightly):
 def test_nothing_is_changed_by_looking(doras, nightly):
     for address in ("switch", "delete"):
         assert doras.get(f"/schedules/nightly/{address}/").status_code == 405
+
+
+# --- In the admin ----------------------------------------------------------------------------
+
+ADMIN = "/admin/jobs/schedule/"
+
+
+@pytest.fixture
+def staff(browser, person):
+    """Log in a member of the staff with a role."""
+
+    def make(name: str, role: str | None, **more):
+        return browser(person(name, role, is_staff=True, **more))
+
+    return make
+
+
+def test_the_admin_checks_as_the_page_does(staff, profile, bob):
+    admins = staff("root", None, is_superuser=True)
+    values = entered(profile, run_as=str(bob.pk))
+    answer = admins.post(f"{ADMIN}add/", values | {"cron": "whenever"})
+    assert "is no cron expression" in answer.content.decode()
+    assert admins.post(f"{ADMIN}add/", values).status_code == 302
+    made = Schedule.objects.get()
+    assert made.next_at
+    assert "Mondays at 08:30" in admins.get(ADMIN).content.decode()
+    answer = admins.post(f"{ADMIN}{made.pk}/change/", values | {"parameters": '{"mode": "no"}'})
+    assert "not one of the available choices" in answer.content.decode()
+    admins.post(f"{ADMIN}{made.pk}/change/", values | {"label": "Later"})
+    made.refresh_from_db()
+    assert made.label == "Later"
+
+
+def test_the_admin_lets_nobody_run_as_another(staff, profile, nightly, bob):
+    emils = staff("emil", "Data manager")
+    answer = emils.post(f"{ADMIN}add/", entered(profile, run_as=str(bob.pk)))
+    assert "It runs as bob: only an administrator may change it." in answer.content.decode()
+    values = entered(profile, run_as=str(User.objects.get(username="emil").pk))
+    assert emils.post(f"{ADMIN}{nightly.pk}/change/", values).status_code == 403
+    assert emils.post(f"{ADMIN}{nightly.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert emils.post(f"{ADMIN}add/", values).status_code == 302
+    assert staff("una", "User").post(f"{ADMIN}add/", values).status_code == 403

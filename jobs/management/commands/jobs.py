@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from jobs import control
 from jobs.definition import UnknownJob
-from jobs.management import asking, operating, pruning, stopping, watching
+from jobs.management import asking, operating, pruning, scheduling, stopping, watching
 from jobs.management.finding import UsageError
 
 # What is said in a sentence; anything else is a bug and shows its traceback.
@@ -67,6 +67,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[...
         operating.maintenance,
     ),
     "prune": ("Delete what is older than the settings keep.", pruning.add_prune, pruning.prune),
+    "schedules": ("List the schedules.", _no_arguments, scheduling.schedules),
     "controller": ("Run a controller until SIGTERM.", _no_arguments, _controller),
 }
 
