@@ -12,7 +12,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from jobs.control import actions, receipt
+from jobs.control import AGAIN, actions, moves, receipt
 from jobs.definition import COUNTERS, TYPES, Counters
 from jobs.filters import OUTCOMES
 from jobs.models import JobExecution, StepExecution
@@ -33,6 +33,13 @@ class ActionsSerializer(serializers.Serializer):
 
     def get_fields(self) -> dict[str, serializers.Field]:
         return {str(event): ActionSerializer() for event in sorted(REQUESTS)}
+
+
+class AllActionsSerializer(serializers.Serializer):
+    """The same, and which new executions may be made in its place."""
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {str(name): ActionSerializer() for name in sorted({*REQUESTS, *AGAIN})}
 
 
 class StepProgressSerializer(serializers.Serializer):
@@ -126,7 +133,7 @@ class ExecutionSummarySerializer(serializers.Serializer):
 
     @extend_schema_field(ActionsSerializer)
     def get_actions(self, execution: JobExecution) -> dict[str, Any]:
-        return dict(sorted(actions(self.context["request"].user, execution).items()))
+        return dict(sorted(moves(self.context["request"].user, execution).items()))
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
     def get_links(self, execution: JobExecution) -> dict[str, str]:
@@ -167,6 +174,10 @@ class ExecutionSerializer(ExecutionSummarySerializer):
         child=serializers.CharField(), help_text="Roles that its node must have"
     )
     timeout_seconds = serializers.IntegerField(allow_null=True)
+
+    @extend_schema_field(AllActionsSerializer)
+    def get_actions(self, execution: JobExecution) -> dict[str, Any]:
+        return dict(sorted(actions(self.context["request"].user, execution).items()))
 
     @extend_schema_field(ErrorSerializer(allow_null=True))
     def get_error(self, execution: JobExecution) -> dict[str, Any] | None:
@@ -221,7 +232,7 @@ class ExecutionSerializer(ExecutionSummarySerializer):
         absolute = self.context["request"].build_absolute_uri
         parts = ("wait", "steps", "warnings", "files", "log", "timeline", "children")
         links = super().get_links(execution)
-        for name in (*parts, *sorted(REQUESTS)):
+        for name in (*parts, *sorted({*REQUESTS, *AGAIN})):
             links[str(name)] = absolute(reverse(f"api:execution-{name}", args=[execution.pk]))
         return links
 

@@ -15,7 +15,7 @@ from jobs.control.again import (
     retry_failed,
     take_over_steps,
 )
-from jobs.control.answers import Receipt, actions, receipt
+from jobs.control.answers import AGAIN, Receipt, actions, moves, receipt
 from jobs.control.launching import launch, upload
 from jobs.control.operations import (
     begin_maintenance,
@@ -50,6 +50,7 @@ from jobs.models import NotAllowed
 from jobs.permissions import Denied
 
 __all__ = [
+    "AGAIN",
     "AlreadyFinished",
     "Denied",
     "IdempotencyMismatch",
@@ -80,6 +81,7 @@ __all__ = [
     "foresee",
     "launch",
     "maintenance",
+    "moves",
     "pause",
     "pause_queue",
     "plan",

@@ -21,6 +21,15 @@ AGAIN = {
 
 def actions(user: User | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
     """For each request: whether `user` may make it now, and if not, why."""
+    answers = moves(user, execution)
+    for name, cannot in AGAIN.items():
+        reason = cannot(execution) or may(user, name, execution).reason
+        answers[name] = {"allowed": not reason, "reason": reason}
+    return answers
+
+
+def moves(user: User | None, execution: JobExecution) -> dict[str, dict[str, Any]]:
+    """The same for what moves this execution itself: for lists, as it asks no further rows."""
     possible = allowed(execution.status)
     answers = {}
     for event in REQUESTS:
@@ -33,9 +42,6 @@ def actions(user: User | None, execution: JobExecution) -> dict[str, dict[str, A
         harder = may(user, "abort", execution)
         answers["stop"] = {"allowed": False, "reason": "It is stopping already."}
         answers["abort"] = {"allowed": bool(harder), "reason": harder.reason}
-    for name, cannot in AGAIN.items():
-        reason = cannot(execution) or may(user, name, execution).reason
-        answers[name] = {"allowed": not reason, "reason": reason}
     return answers
 
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from jobs import control
 from jobs.control.fleet import Fleet
+from jobs.engine import shutdown
 from jobs.models import JobExecution, Maintenance, PausedQueue, Worker
 from jobs.states import Status
-from jobs.tasks import RENEW
+from jobs.tasks import RENEW, run
 from tests.people import execution, person  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +62,18 @@ def test_a_worker_is_drained_when_it_has_heard_and_holds_nothing(operator, execu
     assert state_of(worker.name) == "draining"
     Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
     assert state_of(worker.name) == "silent"
+
+
+def test_a_message_that_a_draining_worker_still_gets_is_sent_again():
+    waiting = control.launch(job="samples.talk")
+    JobExecution.objects.filter(pk=waiting.pk).update(dispatched_at=timezone.now())
+    shutdown.drain(wanted=True)
+    try:
+        run(str(waiting.pk))
+    finally:
+        shutdown.drain(wanted=False)
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.dispatched_at) == (Status.QUEUED, None)
 
 
 def test_a_report_rewrites_the_row_in_place():

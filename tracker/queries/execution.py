@@ -206,7 +206,7 @@ class ExecutionPage:
         return [
             self._button(action, answers[action])
             for action in OFFERED.get(Status(self.execution.status), ())
-            if action in answers and not (action == "retry_failed" and none_failed)
+            if not (action == "retry_failed" and none_failed)
         ]
 
     def _button(self, action: str, answer: dict[str, Any]) -> Button:

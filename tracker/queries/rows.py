@@ -172,7 +172,7 @@ def rows(user: User, executions: Iterable[JobExecution]) -> dict[uuid.UUID, Row]
 
 
 def _row(user: User, execution: JobExecution, why_it_waits: str) -> Row:
-    stop = control.actions(user, execution)["stop"]
+    stop = control.moves(user, execution)["stop"]
     spent: dt.timedelta | None = execution.running_time
     return Row(
         execution=execution,
