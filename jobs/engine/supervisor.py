@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
 # Longer than psycopg waits before it lets signal handlers run.
 ALARM_SECONDS = 0.5
+ALARMS_TO_ASK = 3
 # A SIGTERM may come a moment before the main process says that it is shutting down.
 SHUTDOWN_WORD_SECONDS = 1.0
 # A job that has written its end needs a moment to leave.
@@ -72,6 +73,7 @@ class Supervisor:
     def __init__(self, execution: JobExecution, process: JobProcess):
         self.execution, self.attempt, self.process = execution, execution.attempt, process
         self.heard_at = time.monotonic()  # before the last renewal that the database answered
+        self.alarms = 0  # since then
         self.renew_at = 0.0
         self.terminated_at: float | None = None  # when this process got SIGTERM
         self.drain_since: float | None = None
@@ -99,8 +101,13 @@ class Supervisor:
         self.terminated_at = self.terminated_at or time.monotonic()
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        """The fence holds even while a call waits for a database that has fallen silent."""
-        if time.monotonic() - self.heard_at > settings.JOBS_SELF_FENCE_SECONDS:
+        """The fence holds even while a call waits for a database that has fallen silent.
+
+        A supervisor that stood still itself asks first: alarms are not made up for.
+        """
+        self.alarms += 1
+        silent = time.monotonic() - self.heard_at > settings.JOBS_SELF_FENCE_SECONDS
+        if silent and self.alarms >= ALARMS_TO_ASK:
             self.process.signal_group(signal.SIGKILL)
             hang_up()
 
@@ -138,7 +145,7 @@ class Supervisor:
             self.renew_at = now + settings.JOBS_HEARTBEAT_SECONDS
             try:
                 self._renew()
-                self.heard_at = now
+                self.heard_at, self.alarms = now, 0
             except DatabaseError:
                 self._forget_database()
         if now - self.heard_at > settings.JOBS_SELF_FENCE_SECONDS:
