@@ -12,7 +12,7 @@ import threading
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import QuerySet
 
 from jobs.models import OutboxMessage
@@ -60,12 +60,10 @@ class Courier(threading.Thread):
     def _deliver(self) -> bool:
         try:
             return deliver_next()
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("Outbox: the database did not answer: %s", error)
             connection.close()
-        except Exception:
-            log.exception("Outbox: a message could not be handled; it is tried again.")
-        return False
+            return False
 
 
 def deliver_next() -> bool:
@@ -82,6 +80,9 @@ def deliver_next() -> bool:
         _give_up(message, str(error))
     except Failed as error:
         _try_later(message, str(error))
+    except Exception as error:
+        log.exception("Outbox: sending %s raised an error.", message.dedupe_key)
+        _try_later(message, f"It could not be sent: {type(error).__name__}: {error}")
     else:
         OutboxMessage.objects.filter(pk=message.pk).update(sent_at=ClockNow(), error="")
     return True

@@ -200,6 +200,13 @@ def test_nobody_there_is_tried_again(post):
     assert message.given_up_at is None
 
 
+def test_what_cannot_be_understood_harms_no_other_message(web, post):
+    odd = deliver(OutboxMessage(dedupe_key="odd", kind="webhook", payload={"url": web.url}))
+    assert odd.error == "It could not be sent: KeyError: 'json'"
+    assert (odd.given_up_at, odd.tries) == (None, 1)
+    assert post(web.url).sent_at
+
+
 def test_the_waits_grow_to_a_day_and_are_never_in_step():
     for tries, longest in ((1, 10), (2, 20), (10, 5120), (15, LONGEST_WAIT_SECONDS)):
         waits = {wait_seconds(tries) for _ in range(50)}

@@ -110,6 +110,22 @@ def test_a_receiver_that_does_not_answer_holds_up_no_promise(variables, tmp_path
         web.held.clear()
 
 
+@pytest.mark.usefixtures("alone")
+def test_a_courier_outlives_its_database_session(variables, tmp_path, web):
+    with controllers(variables | {"MILLRACE_ROLE": "courier"}, tmp_path, 1):
+        first = put(web, f"before:{web.port}")
+        eventually(lambda: all_sent(first), "the first is sent")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'millrace courier'"
+            )
+            assert len(cursor.fetchall()) == 2  # the controller's and the courier's
+        second = put(web, f"after:{web.port}")
+        eventually(lambda: all_sent(second), "the second is sent")
+    assert web.keys == dict.fromkeys([*first, *second], 1)
+
+
 def test_a_step_without_a_transaction_tells_at_its_end(worker, launch, web):
     execution = finished(launch("samples.tells_at_the_end", url=web.url))
     assert execution.status == Status.COMPLETED, execution.error
