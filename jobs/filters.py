@@ -199,6 +199,13 @@ class ExecutionFilter(filters.FilterSet):
             return executions.filter(_named(text) | found)
 
 
+def without_parts(
+    executions: QuerySet[JobExecution], parameters: Mapping[str, Any]
+) -> QuerySet[JobExecution]:
+    """What a list shows: the parts of a step only when their parent is asked for."""
+    return executions if parameters.get("parent") else executions.filter(partition=None)
+
+
 def _named(text: str) -> Q:
     """Own names, or those of profiles: a renamed profile is found by its present label too.
 

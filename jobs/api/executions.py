@@ -25,7 +25,13 @@ from jobs.api.base import ApiView, caller, number, tagged
 from jobs.api.execution_serializers import ExecutionSerializer, ExecutionSummarySerializer
 from jobs.api.openapi import ETAG, PAGING, answer_header, described, header, paged, query
 from jobs.api.problems import BadQuery
-from jobs.filters import ExecutionFilter, MomentFilter, TruthFilter, WordsFilter
+from jobs.filters import (
+    ExecutionFilter,
+    MomentFilter,
+    TruthFilter,
+    WordsFilter,
+    without_parts,
+)
 from jobs.models import JobExecution
 from jobs.permissions import require, visible_to
 from jobs.states import FINISHED
@@ -111,7 +117,8 @@ class ExecutionsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         require(caller(request), "view_tracker")
-        return list_of(request, filtered(request, visible_to(caller(request))))
+        seen = without_parts(visible_to(caller(request)), request.GET)
+        return list_of(request, filtered(request, seen))
 
 
 class ExecutionView(ApiView):

@@ -33,6 +33,7 @@ from jobs.models.base import ClockNow
 from jobs.states import FINISHED, OPEN, Event, Status, StopLevel
 
 AT_ONCE = 500  # rows that one look handles; the rest waits for the next
+NOT_COMPLETED = "child_not_completed"
 
 # A step done in parts has come as far as its parts together, each of which reads the whole source.
 SUMS = (*COUNTERS, "warnings_count")
@@ -167,25 +168,28 @@ def launch_child(
 
 def wait(lease: Lease) -> None:
     """Raise Join while children are open; note those that did not complete."""
-    children = lease.execution.children.filter(parent_step="")
-    if children.filter(status__in=OPEN).exists():
+    children = lease.execution.children.filter(parent_step="").exclude(status=Status.COMPLETED)
+    others = list(children.order_by("pk")[:AT_ONCE])
+    if any(child.status in OPEN for child in others):
         raise Join
-    ended = children.exclude(status=Status.COMPLETED)
+    if others:
+        _note(others, lease)
+
+
+def _note(others: list[JobExecution], lease: Lease) -> None:
+    """A warning for each child that did not complete, once, with the last step."""
     warnings = [
         ItemWarning(
-            code="child_not_completed",
+            code=NOT_COMPLETED,
             message=f"“{child.name}” was {_said(child)}. {child.error or child.reason}".strip(),
             key=str(child.pk),
             outcome="kept",
         )
-        for child in ended[:AT_ONCE]
+        for child in others
     ]
-    if not warnings:
-        return
     record = lease.execution.steps.last()
     with transaction.atomic(), raw_cursor() as cursor:
-        told = lease.execution.warnings.filter(code="child_not_completed").exists()
-        if record and not told:
+        if record and not lease.execution.warnings.filter(code=NOT_COMPLETED).exists():
             checkpoint.warn(cursor, record, warnings)
             lease.fence(cursor, progress=True, warnings=len(warnings))
 

@@ -162,7 +162,7 @@ def _said(error: Exception) -> str:
 def _close(job: Job, lease: Lease, end: End) -> None:
     """Let the job clean up, if this attempt is its last. A failure of that changes nothing."""
     after = move(end.event, lease.status)
-    if after not in FINISHED:
+    if after not in FINISHED or type(job).close is Job.close:
         return
     try:
         with transaction.atomic(), raw_cursor() as cursor:

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.timezone import localtime
 
-from jobs.filters import ExecutionFilter
+from jobs.filters import ExecutionFilter, without_parts
 from jobs.management.counting import counts, number_of_warnings, reasons
 from jobs.management.finding import UsageError, find_execution
 from jobs.models import ConsoleText, JobExecution
@@ -103,7 +103,7 @@ def list_executions(options: dict[str, Any], out: OutputWrapper, say: OutputWrap
     for name in FILTERS:
         given = options[name] or []
         query.setlist(name, given if isinstance(given, list) else [given])
-    found = ExecutionFilter(query, queryset=visible_to(None))
+    found = ExecutionFilter(query, queryset=without_parts(visible_to(None), query))
     if not found.is_valid():
         raise UsageError(" ".join(said for errors in found.errors.values() for said in errors))
     for row in found.qs.select_related("user").order_by("-pk")[: max(0, options["limit"])]:

@@ -68,7 +68,7 @@ def test_every_tab_is_there_in_every_status(bobs, bob, execution, status, tab):
         (Status.RUNNING, {"pause", "stop", "abort"}),
         (Status.PAUSED, {"resume", "stop"}),
         (Status.STOPPING, {"abort"}),
-        (Status.COMPLETED, set()),
+        (Status.COMPLETED, {"relaunch"}),
     ],
 )
 def test_its_buttons_are_what_can_happen_in_its_status(leads, bob, execution, status, buttons):
@@ -286,3 +286,15 @@ def test_it_asks_for_news_only_while_it_is_alive(bobs, bob, execution):
 
 def test_somebody_elses_news_are_not_told(bobs, lead, execution):
     assert news(bobs, execution(lead).get_absolute_url(), "?since=1").status_code == 404
+
+
+def test_parts_of_a_step_stand_under_their_parent_alone(bobs, bob, execution):
+    parent = execution(bob, name="Whole import")
+    part = execution(bob, name="Part one", parent=parent, partition=0, partitions=2)
+    listed = bobs.get("/executions/").content.decode()
+    assert "Whole import" in listed
+    assert "Part one" not in listed
+    page = bobs.get(f"{parent.get_absolute_url()}?tab=children").content.decode()
+    assert part.get_absolute_url() in page
+    assert "Part one" in page
+    assert parent.get_absolute_url() in bobs.get(part.get_absolute_url()).content.decode()

@@ -48,7 +48,7 @@ class Dashboard:
 
     @property
     def executions(self) -> QuerySet[JobExecution]:
-        seen = visible_to(self.user)
+        seen = visible_to(self.user).filter(partition=None)
         return seen.filter(user_id=self.user.pk) if self.own else seen
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Count, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,8 +21,16 @@ from tracker.queries import words
 from tracker.queries.look import digest
 from tracker.queries.rows import TYPE_ICONS, Segment, badge, progress, segments
 
+CHILDREN = (
+    JobExecution.objects.filter(parent=OuterRef("pk"))
+    .order_by()
+    .values("parent")
+    .annotate(count=Count("pk"))
+    .values("count")
+)
 TABS = {
     "summary": "Summary",
+    "children": "Children",
     "warnings": "Warnings",
     "log": "Log",
     "debug": "Debug log",
@@ -29,7 +38,12 @@ TABS = {
     "parameters": "Parameters",
     "timeline": "Timeline",
 }
-LIVE_TABS = {"summary", "files", "timeline"}  # redrawn with the header while the job is alive
+LIVE_TABS = {
+    "summary",
+    "children",
+    "files",
+    "timeline",
+}  # redrawn with the header while the job is alive
 RESTING = {Status.PAUSED, Status.DEFERRED}
 
 BUTTONS = {
@@ -57,7 +71,12 @@ OFFERED = {
         ("continue", "retry_failed", "relaunch"),
     ),
 }
-TRIGGERS = {"web": "A page", "api": "REST", "command": "Command line"}
+TRIGGERS = {
+    "web": "A page",
+    "api": "REST",
+    "command": "Command line",
+    "parent": "Another execution",
+}
 
 
 def token(status: str, version: int) -> str:
@@ -108,6 +127,22 @@ class ExecutionPage:
         return self.execution.status in HELD
 
     @property
+    def parent(self) -> JobExecution | None:
+        return self._if_visible(self.execution.parent)
+
+    @property
+    def continues(self) -> JobExecution | None:
+        return self._if_visible(self.execution.continues)
+
+    def _if_visible(self, other: JobExecution | None) -> JobExecution | None:
+        return other if other and may(self.user, "view", other) else None
+
+    @property
+    def children(self) -> int:
+        """How many executions it has launched, parts of its steps among them."""
+        return self.execution.children_count  # type: ignore[attr-defined] # annotated
+
+    @property
     def tab_is_live(self) -> bool:
         return self.tab in LIVE_TABS
 
@@ -121,8 +156,14 @@ class ExecutionPage:
 
     @property
     def tabs(self) -> list[Tab]:
-        counts = {"warnings": self.execution.warnings_count, "files": len(self.files)}
+        counts = {
+            "warnings": self.execution.warnings_count,
+            "files": len(self.files),
+            "children": self.children,
+        }
         hidden = set() if may(self.user, "view_debug_log", self.execution) else {"debug"}
+        if not self.children and self.tab != "children":
+            hidden.add("children")
         return [
             Tab(name, label, counts.get(name), name == self.tab)
             for name, label in TABS.items()

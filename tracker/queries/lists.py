@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
-from jobs.filters import ExecutionFilter
+from jobs.filters import ExecutionFilter, without_parts
 from jobs.models import JobExecution
 from jobs.models.execution import TYPE_LABELS
 from jobs.permissions import may, visible_notifications, visible_to
@@ -74,7 +74,8 @@ class ExecutionList:
             raise FilterError([f"{name!r} must be the id of an execution."]) from None
 
     def _filtered(self, params: QueryDict) -> QuerySet[JobExecution]:
-        found = ExecutionFilter(params, queryset=visible_to(self.user), request=self.request)
+        seen = without_parts(visible_to(self.user), params)
+        found = ExecutionFilter(params, queryset=seen, request=self.request)
         if not found.is_valid():
             raise FilterError(
                 [f"{name}: {' '.join(errors)}" for name, errors in found.errors.items()]

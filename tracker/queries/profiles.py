@@ -50,7 +50,8 @@ def find(user: User, kind: str, text: str) -> QuerySet[JobProfile]:
 
 def with_newest(user: User, profiles: QuerySet[JobProfile]) -> QuerySet[JobProfile, Any]:
     """The profiles with the id of the last execution that `user` may see."""
-    newest = visible_to(user).filter(profile=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    whole = visible_to(user).filter(partition=None)
+    newest = whole.filter(profile=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     return profiles.annotate(newest=Subquery(newest)).prefetch_related("grants")
 
 
@@ -93,7 +94,7 @@ class ProfilePage:
 
     @property
     def _executions(self) -> QuerySet[JobExecution]:
-        return visible_to(self.user).filter(profile=self.profile)
+        return visible_to(self.user).filter(profile=self.profile, partition=None)
 
     @cached_property
     def look(self) -> Look:

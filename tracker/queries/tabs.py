@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.definition import COUNTERS
 from jobs.models import Attempt, JobExecution, StatusChange, StepExecution
 from jobs.states import Event, Status, StepStatus
 from tracker.queries import words
-from tracker.queries.rows import BADGES, STEP_BADGES, Badge, Segment, segment_of
+from tracker.queries.rows import BADGES, STEP_BADGES, Badge, Row, Segment, rows, segment_of
 
 HAPPENED = {
     StatusChange.LAUNCH: "Launched",
@@ -100,6 +102,15 @@ def _seconds(step: StepExecution) -> float | None:
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+MOST_CHILDREN = 200
+
+
+def children(user: User, executions: QuerySet[JobExecution]) -> list[Row]:
+    """The first children of an execution, as rows of a list, in their order."""
+    found = list(executions.select_related("user").prefetch_related("steps")[:MOST_CHILDREN])
+    return list(rows(user, found).values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 from django.http import (
     FileResponse,
     Http404,
@@ -19,7 +21,7 @@ from jobs.permissions import require, visible_notifications, visible_to
 from tracker import live
 from tracker.access import signed_in
 from tracker.queries import notifications, tabs
-from tracker.queries.execution import TABS, ExecutionPage, token
+from tracker.queries.execution import CHILDREN, TABS, ExecutionPage, token
 from tracker.queries.warnings import Warnings
 from tracker.request import Request
 
@@ -31,7 +33,10 @@ STREAM_RIGHTS: dict[str, str] = {
 
 def find(request: Request, pk: Any) -> JobExecution:
     """The execution, if this person may see it; otherwise there is none."""
-    found = visible_to(request.user).select_related("user", "profile", "stop_requested_by")
+    found = visible_to(request.user).select_related(
+        "user", "profile", "stop_requested_by", "parent", "continues"
+    )
+    found = found.annotate(children_count=Coalesce(Subquery(CHILDREN), 0))
     return get_object_or_404(found.prefetch_related("steps"), pk=pk)
 
 
@@ -56,6 +61,11 @@ def execution(request: Request, pk: Any) -> HttpResponse:
 def _summary(page: ExecutionPage, request: Request) -> dict[str, Any]:
     tail = Console(page.execution).tail() if page.contents else None
     return {"summary": tabs.Summary(page.execution), "tail": tail}
+
+
+def _children(page: ExecutionPage, request: Request) -> dict[str, Any]:
+    children = visible_to(request.user).filter(parent=page.execution).order_by("partition", "pk")
+    return {"children": tabs.children(request.user, children)}
 
 
 def _warnings(page: ExecutionPage, request: Request) -> dict[str, Any]:
@@ -83,6 +93,7 @@ def _timeline(page: ExecutionPage, request: Request) -> dict[str, Any]:
 
 TAB_CONTEXTS = {
     "summary": _summary,
+    "children": _children,
     "warnings": _warnings,
     "log": _log,
     "debug": _log,
