@@ -8,12 +8,15 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from jobs import control
 from jobs.models import (
     Attempt,
     ConsoleText,
     ExecutionFile,
     JobExecution,
     JobProfile,
+    Notification,
+    Schedule,
     StatusChange,
     StepExecution,
     StepWarning,
@@ -91,8 +94,38 @@ def shown(person: Callable[[str, str], User]) -> Iterator[JobExecution]:
     paused = show(leo, "import_families", Status.PAUSED, 12)
     step(paused, 0, "Import families", "running", total=400, created=120)
     show(julia, "import_categories", Status.QUEUED, 0.2)
+    _planned(julia, leo)
     yield running
+    Schedule.objects.filter(code="night").delete()
+    Notification.objects.all().delete()
     JobExecution.objects.filter(queue=QUEUE).delete()
+
+
+def _planned(julia: User, leo: User) -> None:
+    """A schedule with what came of its times, and what leo was told."""
+    night = Schedule(code="night", label="Nightly export", cron="30 2 * * *", run_as=julia,
+                     profile=JobProfile.objects.get(code="export_products"),
+                     time_zone="Europe/Berlin")  # fmt: skip
+    control.save_schedule(night)
+    now = timezone.now()
+    for days, outcome, reason in (
+        (1, "launched", ""),
+        (2, "skipped", "“Export products”, launched before it, has not ended."),
+        (3, "refused", "The profile “Export products” is disabled."),
+        (4, "missed", "3 times from 2026-10-11 02:30 Europe/Berlin on passed."),
+    ):  # fmt: skip
+        night.firings.create(
+            scheduled_for=now - timezone.timedelta(days=days), outcome=outcome, reason=reason
+        )
+    failed = JobExecution.objects.filter(queue=QUEUE, status=Status.FAILED).first()
+    for kind, text, read_at in (
+        ("finished", "“Export products” is completed.", now),
+        ("failed", "“Import products” failed: The file has no column “sku”.", None),
+        ("warned", "“Import products” is completed with 12 warnings.", None),
+        ("not_launched", "“Nightly export” could not be launched: It is disabled.", None),
+    ):  # fmt: skip
+        about = {"schedule": night} if kind == "not_launched" else {"execution": failed}
+        Notification.objects.create(user=leo, kind=kind, text=text, read_at=read_at, **about)
 
 
 def _contents(execution: JobExecution) -> None:
@@ -134,6 +167,9 @@ def addresses(running: JobExecution) -> dict[str, str]:
         "profiles": "/profiles/",
         "imports": "/imports/",
         "profile": "/profiles/import_products/",
+        "schedules": "/schedules/",
+        "schedule": "/schedules/night/",
+        "notifications": "/notifications/",
     }
 
 
@@ -160,6 +196,20 @@ def test_axe_finds_nothing_and_nothing_overflows(
         too_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not too_wide, address
     assert found == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_where_a_schedule_is_made(
+    enter: Callable, shown: JobExecution, width: int
+):
+    page = enter("dora", "Data manager", viewport={"width": width, "height": 900})
+    page.goto("/new-schedule/")
+    page.get_by_label("When").fill("30 2 * * *")
+    page.get_by_role("button", name="Show the next times").click()
+    expect(page.locator("#times li")).to_have_count(10)
+    expect(page.get_by_label("When")).to_have_value("30 2 * * *")
+    assert serious(page) == []
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
