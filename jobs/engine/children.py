@@ -151,8 +151,9 @@ def launch_child(
     found = JobProfile.objects.filter(code=profile).first() if profile else None
     if profile and found is None:
         raise JobError(f"There is no profile {profile!r} to launch.")
+    what = f"“{found.label}”" if found else f"“{job}”"
     try:
-        return control.launch(
+        child = control.launch(
             profile=found,
             job=job,
             parameters=parameters,
@@ -162,8 +163,13 @@ def launch_child(
             trigger="parent",
         )
     except (control.Denied, control.Refused, control.InvalidParameters, UnknownJob) as error:
-        what = f"“{found.label}”" if found else f"“{job}”"
         raise JobError(f"{what} could not be launched: {error}") from error
+    if alone := sorted(key for key in child.limits if parent.limits.get(key) == 1):
+        raise JobError(
+            f"{what} would wait for the execution that launches it: of both only one may run at"
+            f" once ({', '.join(alone)})."
+        )
+    return child
 
 
 def wait(lease: Lease) -> None:

@@ -172,3 +172,10 @@ def test_a_parent_stopped_in_a_held_status_takes_its_children_along(worker, laun
     assert until(child, lambda e: e.is_finished).status == Status.STOPPED
     assert parent.status == Status.STOPPED
     assert effects(child)[0] == 0
+
+
+def test_a_job_does_not_wait_for_itself(worker, launch):
+    parent = finished(launch("samples.selfish"))
+    assert parent.status == Status.FAILED
+    assert "would wait for the execution that launches it" in parent.error
+    assert parent.children.count() == 0

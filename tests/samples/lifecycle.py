@@ -215,3 +215,9 @@ class Long(Job):
 def brief(context, rows, pause, die_at):
     """Be done before anybody can stop it."""
     time.sleep(pause)
+
+
+@job("samples.selfish", concurrency=1)
+def selfish(context):
+    """Launch itself, though it may run but once at a time."""
+    context.launch(job="samples.selfish")
