@@ -239,6 +239,7 @@ class FunctionStep(StepOptions):
 
 
 Step = ChunkStep | StagedStep | FunctionStep
+ErrorClass = type[Exception]
 
 
 class Job:
@@ -269,7 +270,7 @@ class Job:
     # Alive without progress for so long, it is ended; by default JOBS_STALL_LIMIT_SECONDS.
     stall_limit_seconds: ClassVar[float | None] = None
     # Errors after which the same chunk is tried again, in a row and with a growing pause.
-    retry_on: ClassVar[tuple[type[Exception], ...]] = ()
+    retry_on: ClassVar[tuple[ErrorClass, ...]] = ()
     max_retries: ClassVar[int] = 3
     retry_backoff_seconds: ClassVar[float] = 10
 

@@ -124,7 +124,7 @@ def _request_stop(
     A section that cannot be stopped moves the deadline; a stop by force does not wait for it. An
     execution that waits for its children has no worker: the controller ends it after them.
     """
-    deadline = ClockNow() + seconds(grace)
+    deadline: Any = ClockNow() + seconds(grace)
     if level != StopLevel.KILL:
         deadline = Greatest(deadline, Coalesce("section_until", deadline))
     if row.status != Status.STOPPING:

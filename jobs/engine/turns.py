@@ -6,6 +6,7 @@ Looked at about once a second, at checkpoints, and before the first step.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -59,14 +60,12 @@ class Turns:
             raise Halt(why=why, reason=why, retry_at=again)
 
     def _others_wait(self) -> bool:
+        values: dict[str, Any] = {
+            "queue": self.execution.queue,
+            "priority": self.execution.priority,
+            "seen": SEEN_WITHIN,
+            "held": [str(status) for status in HELD],
+        }
         with connection.cursor() as cursor:
-            cursor.execute(
-                OTHERS_WAIT,
-                {
-                    "queue": self.execution.queue,
-                    "priority": self.execution.priority,
-                    "seen": SEEN_WITHIN,
-                    "held": [str(status) for status in HELD],
-                },
-            )
+            cursor.execute(OTHERS_WAIT, values)
             return cursor.fetchone()[0]
