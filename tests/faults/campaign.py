@@ -53,10 +53,11 @@ class Campaign:
         shapes: dict[str, int] = SHAPES,
         patience: float = DRAIN_SECONDS,
         freeze_seconds: tuple[float, float] = FREEZE_SECONDS,
+        backlog: int = BACKLOG,
     ):
         self.site, self.seed, self.random = site, seed, random.Random(seed)
         self.faults, self.shapes, self.patience = faults, shapes, patience
-        self.freeze_seconds = freeze_seconds
+        self.freeze_seconds, self.backlog = freeze_seconds, backlog
         self.workers: list[Process] = []
         self.controllers: list[Process] = []
         self.frozen: list[tuple[float, int]] = []  # until when, which process
@@ -129,7 +130,9 @@ class Campaign:
 
     def _keep_busy(self) -> None:
         with suppress(DatabaseError, InterfaceError):
-            for _ in range(BACKLOG - JobExecution.objects.exclude(status__in=FINISHED).count()):
+            for _ in range(
+                self.backlog - JobExecution.objects.exclude(status__in=FINISHED).count()
+            ):
                 self.launch()
             return
         connection.close()
@@ -153,7 +156,7 @@ class Campaign:
             upload = control.upload(ContentFile("\n".join(lines).encode(), name="p.csv"), user=None)
             return "catalog.product.import", {"file": str(upload.pk)}
         if shape == "long":
-            return "faults.rows", rows | {"rows": 2000}
+            return "faults.rows", {"rows": 2000, "pause": 0.08, "outside": True}
         if shape == "poison":
             return "faults.rows", rows | {"die_at": 50}
         return f"faults.{shape}", rows

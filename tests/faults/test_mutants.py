@@ -8,7 +8,7 @@ from tests.faults.campaign import Campaign
 
 SECONDS = 12  # of faults a round
 ROUNDS = 4
-LONG_FREEZES = (5.5, 7)  # a little longer than a lease
+LONG_FREEZES = (6, 8)  # a little longer than a lease
 
 MUTANTS = {
     "without_fence": (
@@ -36,6 +36,7 @@ def test_the_campaign_finds(mutant, open_site):
         shapes={shape: 1},
         patience=20,
         freeze_seconds=LONG_FREEZES,
+        backlog=3,
     )
     for _ in range(ROUNDS):
         if broken := campaign.run(SECONDS):

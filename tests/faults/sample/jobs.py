@@ -21,24 +21,29 @@ class Rows(forms.Form):
     rows = forms.IntegerField(initial=100)
     pause = forms.FloatField(initial=0.0)
     die_at = forms.IntegerField(required=False)
+    outside = forms.BooleanField(required=False)  # rest outside the transactions
 
 
 @job("faults.rows")
 class RowsOfAttempts(ChunkedJob):
-    """Write every row once with the attempt's number, then rest within the transaction."""
+    """Write every row once with the attempt's number; rest within the transaction or outside."""
 
     Parameters = Rows
     chunk_size = CHUNK
 
     def read(self, cursor):
         first = 0 if cursor is None else cursor + 1
-        return ((row, row) for row in range(first, self.parameters["rows"]))
+        for row in range(first, self.parameters["rows"]):
+            if self.parameters["outside"] and row % CHUNK == 0:
+                time.sleep(self.parameters["pause"])
+            yield row, row
 
     def write(self, rows):
         if self.parameters["die_at"] in rows:
             os.kill(os.getpid(), signal.SIGKILL)
         write_effects(self.workspace, rows)
-        time.sleep(self.parameters["pause"])
+        if not self.parameters["outside"]:
+            time.sleep(self.parameters["pause"])
 
     def count(self):
         return self.parameters["rows"]
@@ -50,7 +55,7 @@ def write_effects(workspace, rows) -> None:
 
 
 @job("faults.function", parameters=Rows)
-def function(context, rows, pause, die_at):
+def function(context, rows, pause, die_at, outside):
     """Write every row once, twenty a checkpoint; row numbers begin at 100."""
     first = context.cursor or 0
     while first < rows:
@@ -62,7 +67,7 @@ def function(context, rows, pause, die_at):
 
 
 @job("faults.file", parameters=Rows)
-def file(context, rows, pause, die_at):
+def file(context, rows, pause, die_at, outside):
     """Write a file, slowly."""
     with context.workspace.create("numbers.txt") as target:
         for row in range(rows):
@@ -73,7 +78,7 @@ def file(context, rows, pause, die_at):
 
 
 @job("faults.stuck", parameters=Rows)
-def stuck(context, rows, pause, die_at):
+def stuck(context, rows, pause, die_at, outside):
     """Be deaf in a call of C until killed."""
     hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
 
