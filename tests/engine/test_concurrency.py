@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -33,16 +33,6 @@ def profile(own_queue):
     made.delete()
 
 
-@contextmanager
-def workers(variables, folder, queue, *, slots=(2, 2)):
-    with celery_worker(variables, folder, queue, slots[0]) as first:
-        if len(slots) == 1:
-            yield [first]
-            return
-        with celery_worker(variables, folder, queue, slots[1]) as second:
-            yield [first, second]
-
-
 def limited(profile: JobProfile, **fields) -> JobProfile:
     for name, value in fields.items():
         setattr(profile, name, value)
@@ -63,7 +53,10 @@ def all_ended(executions: list[JobExecution], within: float = 40) -> None:
 
 def test_a_sequential_profile_runs_one_at_a_time(variables, profile, own_queue, tmp_path):
     limited(profile, concurrency=1)
-    with workers(variables, tmp_path, own_queue):
+    with (
+        celery_worker(variables, tmp_path, own_queue),
+        celery_worker(variables, tmp_path, own_queue),
+    ):
         made = [control.launch(profile=profile) for _ in range(20)]
         for execution in made * 2:  # every message doubled, and again
             current_app.send_task(TASK, [str(execution.pk)], queue=own_queue)
@@ -75,39 +68,35 @@ def test_a_sequential_profile_runs_one_at_a_time(variables, profile, own_queue, 
 
 def test_a_limit_of_two_is_used_and_kept(variables, profile, own_queue, tmp_path):
     limited(profile, concurrency=2)
-    with workers(variables, tmp_path, own_queue):
+    with celery_worker(variables, tmp_path, own_queue, slots=4):
         all_ended([control.launch(profile=profile, parameters={"seconds": 0.4}) for _ in range(8)])
     times = turns(profile)
     beside = [sum(begun < at < ended for begun, ended in times) + 1 for at, _ in times]
     assert max(beside) == 2
 
 
-def test_the_slot_is_kept_over_a_crash_and_given_back_by_a_pause(
-    variables, profile, own_queue, tmp_path
-):
-    limited(profile, concurrency=1)
-    with workers(variables, tmp_path, own_queue):
-        first = control.launch(profile=profile, parameters={"seconds": 3})
-        until(first, lambda e: e.status == Status.RUNNING and e.pid)
-        second = control.launch(profile=profile)
-        eventually(lambda: (waiting(second) or first).reason == "limit", "it says who is before it")
-        assert waiting(second).holder == first.pk
-        os.kill(first.pid, signal.SIGKILL)
-        until(first, lambda e: e.attempt == 2 and e.status == Status.RUNNING and e.pid)
-        second.refresh_from_db()
-        assert second.status == Status.QUEUED
-        control.pause(first)
-        finished(second)
-        first.refresh_from_db()
-        assert first.status == Status.PAUSED
-        control.resume(first)
-        all_ended([first])
+def test_the_slot_is_kept_over_a_crash_and_given_back_by_a_pause(worker, profile):
+    limited(profile, concurrency=1, queue="default")
+    first = control.launch(profile=profile, parameters={"seconds": 3})
+    until(first, lambda e: e.status == Status.RUNNING and e.pid)
+    second = control.launch(profile=profile)
+    eventually(lambda: (waiting(second) or first).reason == "limit", "it says who is before it")
+    assert waiting(second).holder == first.pk
+    os.kill(first.pid, signal.SIGKILL)
+    until(first, lambda e: e.attempt == 2 and e.status == Status.RUNNING and e.pid)
+    second.refresh_from_db()
+    assert second.status == Status.QUEUED
+    control.pause(first)
+    finished(second)
+    first.refresh_from_db()
+    assert first.status == Status.PAUSED
+    control.resume(first)
+    all_ended([first])
 
 
-def test_starts_keep_their_rate(variables, profile, own_queue, tmp_path):
-    limited(profile, start_rate="2/s")
-    with workers(variables, tmp_path, own_queue):
-        all_ended([control.launch(profile=profile) for _ in range(5)])
+def test_starts_keep_their_rate(worker, profile):
+    limited(profile, start_rate="2/s", queue="default")
+    all_ended([control.launch(profile=profile) for _ in range(5)])
     begun = [begun for begun, _ in turns(profile)]
     # The moment of the start is written a moment after the turn was taken.
     assert all((later - earlier).total_seconds() > 0.45 for earlier, later in pairwise(begun))
@@ -116,8 +105,8 @@ def test_starts_keep_their_rate(variables, profile, own_queue, tmp_path):
 
 def test_a_flood_of_one_person_holds_up_nobody(variables, profile, own_queue, tmp_path):
     anna, bert = (User.objects.create_superuser(f"{name}-{own_queue}") for name in ("anna", "bert"))
-    with workers(variables, tmp_path, own_queue, slots=(1,)):
-        flood = [control.launch(profile=profile, user=anna) for _ in range(60)]
+    with celery_worker(variables, tmp_path, own_queue, slots=1):
+        flood = [control.launch(profile=profile, user=anna) for _ in range(30)]
         his = control.launch(profile=profile, user=bert)
         finished(his)
         between = Attempt.objects.filter(
@@ -149,7 +138,7 @@ def test_an_aimed_one_runs_where_it_is_aimed_at(variables, profile, own_queue, t
 
 
 def test_a_paused_queue_and_maintenance_start_nothing(variables, profile, own_queue, tmp_path):
-    with workers(variables, tmp_path, own_queue, slots=(1,)):
+    with celery_worker(variables, tmp_path, own_queue, slots=1):
         paused = PausedQueue.objects.create(name=own_queue, reason="New disks.")
         held = control.launch(profile=profile)
         current_app.send_task(TASK, [str(held.pk)], queue=own_queue)
