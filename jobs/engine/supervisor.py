@@ -239,8 +239,7 @@ class Supervisor:
     def _tell(self) -> None:
         """Pass on at once what the controller would find within its next looks."""
         self.execution.refresh_from_db(fields=["status", "queue"])
-        if self.execution.status == Status.QUEUED or self.execution.limits:
-            dispatch(self.execution.queue)
+        dispatch(self.execution.queue)  # it is queued again, or has left its slot to others
         if self.execution.status == Status.JOINING:
             rejoin(JobExecution.objects.filter(pk=self.execution.pk))
         elif self.execution.is_finished and self.execution.parent_id:

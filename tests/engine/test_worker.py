@@ -26,6 +26,10 @@ def text(execution: JobExecution, stream: str) -> str:
     return b"".join(bytes(piece.text) for piece in pieces).decode()
 
 
+def is_at_its_step(execution: JobExecution) -> bool:
+    return bool(execution.pid) and execution.steps.filter(status="running").exists()
+
+
 def test_a_job_runs_to_its_end_with_exact_counters(worker, launch):
     execution = finished(launch("samples.chunks", rows=300))
 
@@ -61,7 +65,7 @@ def test_a_stop_takes_effect_at_the_next_checkpoint(worker, launch):
 
 
 def test_an_abort_ends_a_call_that_nothing_else_ends(worker, launch):
-    execution = until(launch("samples.stuck"), lambda e: e.status == Status.RUNNING and e.pid)
+    execution = until(launch("samples.stuck"), is_at_its_step)
     pid = execution.pid
     asked = time.monotonic()
     control.abort(execution)
@@ -73,7 +77,7 @@ def test_an_abort_ends_a_call_that_nothing_else_ends(worker, launch):
 
 
 def test_a_stop_is_enforced_when_its_grace_is_over(worker, launch):
-    execution = until(launch("samples.stuck"), lambda e: e.status == Status.RUNNING and e.pid)
+    execution = until(launch("samples.stuck"), is_at_its_step)
     control.stop(execution, grace_seconds=0.5)
     finished(execution)
     assert execution.status == Status.ABORTED
