@@ -22,7 +22,7 @@ from psycopg import sql
 
 from jobs import control
 from jobs.models import JobExecution
-from tests.fleet import CONTROLLER, ROOT, Process, celery_worker, eventually, finished, until  # noqa: F401
+from tests.fleet import CONTROLLER, ROOT, Process, celery_worker
 
 
 @pytest.fixture(scope="session")

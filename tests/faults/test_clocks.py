@@ -114,7 +114,6 @@ def jump(open_site: Callable, clock: Clock, saw: Callable, offset: str) -> None:
     eventually(lambda: fresh(execution).checkpoints > before + 2, "it goes on", 30)
     saw(recovered=watch.seconds)
     saw(**assert_complete(finished(execution, 60)), attempts=execution.attempt)
-    print([attempt.reason for attempt in execution.attempts.all()])
 
 
 def fresh(execution):

@@ -6,7 +6,10 @@ import os
 import signal
 
 import pytest
+from celery import current_app
 
+from jobs import control
+from jobs.models import JobExecution
 from jobs.states import Status
 from tests.faults.assertions import (
     LONG,
@@ -98,19 +101,18 @@ def test_a_deploy(site, saw):
     saw(recovered=watch.seconds, **assert_complete(finished(execution, 40)))
 
 
-@fault("F6", "SIGSTOP of the supervisor, its job runs on", "fenced when another attempt begins")
+@fault("F6", "SIGSTOP of the supervisor, its job runs on", "its chunks keep the lease")
 def test_the_supervisor_is_frozen_and_its_job_goes_on(site, saw):
     site.controller()
-    site.worker("default", slots=2)
+    site.worker()
     execution = in_the_middle(site, rows=1000, pause=0.5)
     job, supervisor, watch = execution.pid, parent_of(execution.pid), Watch()
     os.kill(supervisor, signal.SIGSTOP)
-    # Its chunks renew the lease, so nobody has to take over; it ends itself.
-    finished_by_itself = until(execution, lambda e: e.checkpoints > 14 or e.attempt > 1, 30)
+    until(execution, lambda e: e.checkpoints > 14 or e.attempt > 1, 30)
     os.kill(supervisor, signal.SIGCONT)
-    saw(attempts=finished_by_itself.attempt)
-    saw(recovered=watch.seconds, **assert_complete(finished(execution, 60)))
-    eventually(lambda: not is_alive(job), "the first job is gone")
+    finished(execution, 60)
+    saw(recovered=watch.seconds, attempts=execution.attempt, **assert_complete(execution))
+    eventually(lambda: not is_alive(job), "the job is gone")
 
 
 @fault("F6", "SIGSTOP of supervisor and job (a zombie), CONT later", "it changes nothing any more")
@@ -158,29 +160,23 @@ def test_the_job_is_frozen_in_its_transaction(site, saw):
 def test_messages_are_doubled(site, saw):
     site.controller()
     site.worker()
-    from celery import current_app
-
-    def doubled() -> None:
-        for _ in range(6):
-            current_app.send_task("jobs.run", [str(execution.pk)], queue="default")
-
-    execution = in_the_middle(site)
-    doubled()
-    finished(execution)
-    doubled()
-    paused = in_the_middle(site)
-    from jobs import control
-
+    whole, paused = in_the_middle(site), in_the_middle(site)
+    double(whole)
     control.pause(paused)
     until(paused, lambda e: e.status == Status.PAUSED)
-    execution, before = paused, execution
-    doubled()
+    double(paused)
+    finished(whole)
+    double(whole)
     control.resume(paused)
     saw(**assert_complete(finished(paused, 40)))
-    assert_complete(before)
-    before.refresh_from_db()
-    assert (before.attempt, paused.attempt) == (1, 2)
-    saw(attempts=f"{before.attempt}, and {paused.attempt} with a pause")
+    assert_complete(whole)
+    assert (whole.attempt, paused.attempt) == (1, 2)
+    saw(attempts=f"{whole.attempt}, and {paused.attempt} with a pause")
+
+
+def double(execution: JobExecution) -> None:
+    for _ in range(6):
+        current_app.send_task("jobs.run", [str(execution.pk)], queue="default")
 
 
 @fault("F23", "a chunk that kills its process", "lost after three crashes there; others flow")

@@ -15,7 +15,14 @@ from jobs import control
 from jobs.models import ApiToken, Firing, JobExecution, JobProfile, Schedule
 from jobs.models.base import database_now
 from jobs.states import Status
-from tests.faults.assertions import LONG, Watch, assert_complete, goes_on, in_the_middle
+from tests.faults.assertions import (
+    LONG,
+    Watch,
+    assert_complete,
+    assert_whole,
+    goes_on,
+    in_the_middle,
+)
 from tests.faults.site import ask
 from tests.fleet import eventually, finished, until
 
@@ -138,7 +145,5 @@ def test_a_storm_of_requests(site, saw):
     watch = Watch()
     finished(execution)
     assert execution.status in {Status.STOPPED, Status.COMPLETED}
-    from tests.faults.assertions import assert_whole
-
     saw(**assert_whole(execution), **asked, attempts=execution.attempt)
     saw(stopped_after=f"{watch.seconds} s")
