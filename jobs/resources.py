@@ -53,6 +53,7 @@ class Resource:
     extra: ClassVar[str | dict[str, str]] = {}  # JSON field: prefix of the columns it takes
     ignore: ClassVar[list[str]] = []  # header names that are left out
     converters: ClassVar[dict[str, Callable[[str], Any]]] = {}  # field: see Column.convert
+    partitions: ClassVar[int] = 1  # so many executions divide the rows of an import, by key
 
     def clean(self, row: dict[str, Any]) -> dict[str, Any]:
         """Override to check or change one row before it is written.

@@ -65,7 +65,6 @@ class ImportJob(Job):
     type = "import"
     resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
-    partitions: ClassVar[int] = 1  # how many executions divide the rows among them, by key
 
     class Parameters(forms.Form):
         file = forms.FileField(help_text="A CSV file whose first line names the columns.")
@@ -86,7 +85,8 @@ class ImportJob(Job):
 
     def _parts(self) -> int:
         """Rows of a tree name each other, so that a tree is never divided."""
-        return 1 if self.partitions == 1 or self._plan.is_tree else self.partitions
+        of = self.resource.partitions
+        return 1 if of == 1 or self._plan.is_tree else of
 
     def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
         """Parse the file from behind the cursor. Raises JobError where its structure is broken."""

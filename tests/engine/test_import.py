@@ -30,7 +30,12 @@ def prefix() -> str:
 def launch_import(prefix: str):
     """Launch the import of a generated file whose keys begin with the test's prefix."""
 
-    def launched(queue: str = "default", name: str = "One", rows: int = ROWS) -> JobExecution:
+    def launched(
+        queue: str = "default",
+        name: str = "One",
+        rows: int = ROWS,
+        job: str = "catalog.product.import",
+    ) -> JobExecution:
         lines = ["sku;name;enabled;family;price-EUR"]
         lines += [
             f"{prefix}-{n:06};{name} {n};1;{'nobody' if n % 100 == 50 else ''};{n / 100:.2f}"
@@ -38,9 +43,7 @@ def launch_import(prefix: str):
         ]
         content = ContentFile("\n".join(lines).encode(), name="products.csv")
         upload = control.upload(content, user=None)
-        execution = control.launch(
-            job="catalog.product.import", parameters={"file": str(upload.pk)}, deferred=True
-        )
+        execution = control.launch(job=job, parameters={"file": str(upload.pk)}, deferred=True)
         JobExecution.objects.filter(pk=execution.pk).update(queue=queue)
         execution.refresh_from_db()
         return control.activate(execution)
@@ -131,3 +134,41 @@ def test_while_a_merge_waits_for_a_lock_no_transaction_is_idle(worker, launch_im
         waiting = [("active", "Lock"), ("idle", "Client"), ("idle", "Client")]
         eventually(lambda: sessions_of(execution) == waiting, "one chunk waits, one is staged")
     assert_all_there(finished(execution), prefix, attempts=1)
+
+
+def test_an_import_in_parts_takes_every_row_once(worker, launch_import, prefix):
+    execution = finished(launch_import(job="samples.split_import"), 60)
+    assert execution.children.count() == 3
+    assert all(child.steps.get().created > 10_000 for child in execution.children.all())
+    assert_all_there(execution, prefix)
+    again = finished(launch_import(job="samples.split_import"), 60).steps.get()
+    assert (again.unchanged, again.updated, again.failed) == (ROWS - BAD, 0, BAD)
+
+
+def test_a_part_killed_in_mid_import_goes_on(worker, launch_import, prefix):
+    execution = launch_import(job="samples.split_import")
+    until(execution, lambda e: e.children.filter(checkpoints__gt=1, pid__isnull=False).exists())
+    part = execution.children.filter(checkpoints__gt=1, pid__isnull=False).first()
+    os.kill(part.pid, signal.SIGKILL)
+    assert_all_there(finished(execution, 60), prefix)
+
+
+def test_failed_rows_of_an_import_are_taken_up_again(worker, launch_import, prefix):
+    first = finished(launch_import(rows=1000))
+    again = finished(control.retry_failed(first))
+    step = again.steps.get()
+    assert (step.processed, step.failed, step.total) == (10, 10, 10)
+    rows = set(first.warnings.values_list("row", flat=True))
+    assert set(again.warnings.values_list("row", flat=True)) == rows
+
+
+def test_a_stopped_import_is_continued_behind_its_last_row(worker, launch_import, prefix):
+    first = in_the_middle(launch_import())
+    control.stop(first)
+    kept = finished(first).steps.get()
+    second = finished(control.continue_(first), 40)
+    assert second.status == Status.COMPLETED, second.error
+    step = second.steps.get()
+    assert step.carried == kept.processed
+    assert (step.carried + step.processed, kept.created + step.created) == (ROWS, ROWS - BAD)
+    assert Product.objects.filter(sku__startswith=prefix).count() == ROWS - BAD

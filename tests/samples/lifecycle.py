@@ -8,7 +8,9 @@ import uuid
 from django import forms
 from django.db import connection
 
+from catalog.jobs import ProductResource
 from jobs import ChunkedJob, ChunkStep, FunctionStep, Job, JobError, Throttle, job
+from jobs.recipes.imports import ImportJob
 from tests.samples.jobs import Rows
 from tests.samples.models import Effect
 
@@ -221,3 +223,16 @@ def brief(context, rows, pause, die_at):
 def selfish(context):
     """Launch itself, though it may run but once at a time."""
     context.launch(job="samples.selfish")
+
+
+class SplitProducts(ProductResource):
+    """Products whose import is divided among three executions."""
+
+    partitions = 3
+
+
+@job("samples.split_import", type="import")
+class SplitImport(ImportJob):
+    """Import products in three parts."""
+
+    resource = SplitProducts
