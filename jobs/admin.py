@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -195,7 +196,27 @@ class ProfileAdmin(admin.ModelAdmin):
     list_filter = ("enabled", "sensitive")
     search_fields = ("label", "code", "job")
     readonly_fields = ("version", "created_at", "updated_at")
-    actions = None  # one by one, so that each refusal is seen
+    actions = ("stop_all",)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """None that deletes: that is done one by one, so that each refusal is seen."""
+        found = super().get_actions(request)
+        found.pop("delete_selected", None)
+        return found if may(request.user, "stop_execution") else {}
+
+    @admin.action(description="Stop all open executions")
+    def stop_all(self, request: HttpRequest, profiles: QuerySet[JobProfile]) -> HttpResponse | None:
+        """Say what would be stopped; when that is confirmed, stop it."""
+        by = cast("User", request.user)
+        scopes = {found: control.Scope(kind="profile", id=found.code) for found in profiles}
+        if "confirmed" not in request.POST:
+            plans = [(found, control.plan(by, scope)) for found, scope in scopes.items()]
+            title = "Stop all open executions"
+            context = {**self.admin_site.each_context(request), "title": title, "plans": plans}
+            return render(request, "admin/jobs/stop_all.html", context)
+        for found, scope in scopes.items():
+            _tell(request, found, control.stop_all(scope, by=by, reason="Asked for in the admin."))
+        return None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JobProfile]:
         return visible_profiles(request.user)
@@ -286,6 +307,15 @@ class ExecutionAdmin(ReadOnly):
     @admin.action(description="Abort (by force)")
     def abort(self, request: HttpRequest, executions: QuerySet[JobExecution]) -> None:
         _ask_each(request, executions, control.abort, "%d asked to end at once.")
+
+
+def _tell(request: HttpRequest, profile: JobProfile, results: list[control.Result]) -> None:
+    """Say how many were asked to stop, and why each of the others was not."""
+    for result in results:
+        if not result.asked:
+            messages.error(request, f"{result.execution.name}: {result.text}")
+    asked = sum(result.asked for result in results)
+    messages.success(request, f"{asked} of “{profile}” asked to stop.")
 
 
 def _ask_each(

@@ -43,7 +43,7 @@ from jobs.control.schedules import (
     save_schedule,
     switch_schedule,
 )
-from jobs.control.scopes import Item, Plan, Scope, foresee, plan, reach, stop_all
+from jobs.control.scopes import Item, Plan, Result, Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
@@ -63,6 +63,7 @@ __all__ = [
     "ProfileDisabled",
     "Receipt",
     "Refused",
+    "Result",
     "Scope",
     "UnderMaintenance",
     "abort",

@@ -266,3 +266,29 @@ def test_a_message_that_was_given_up_is_sent_again(staff):
 
 def test_messages_are_for_operators(staff):
     assert staff("Data manager").get(MESSAGES).status_code == 403
+
+
+def test_all_of_a_profile_are_stopped_after_a_confirmation(staff, profile, execution):  # noqa: F811
+    lead = staff("Lead")
+    waiting = execution(None, Status.QUEUED, profile=profile)
+    form = {"action": "stop_all", ACTION_CHECKBOX_NAME: [profile.pk]}
+    page = lead.post(PROFILES, form).content.decode()
+    assert "Import things: 1 would stop" in page
+    assert "Stops at once." in page
+    waiting.refresh_from_db()
+    assert waiting.status == Status.QUEUED
+    answer = lead.post(PROFILES, form | {"confirmed": "1"}, follow=True)
+    assert "1 of “Import things” asked to stop." in answer.content.decode()
+    waiting.refresh_from_db()
+    assert waiting.status == Status.STOPPED
+    assert waiting.history.last().reason == "Asked for in the admin."
+
+
+def test_who_may_stop_nothing_has_no_such_action(staff, profile, execution):  # noqa: F811
+    running = execution(None, Status.RUNNING, profile=profile)
+    viewer = staff("Viewer")
+    assert "stop_all" not in viewer.get(PROFILES).content.decode()
+    form = {"action": "stop_all", ACTION_CHECKBOX_NAME: [profile.pk], "confirmed": "1"}
+    viewer.post(PROFILES, form)
+    running.refresh_from_db()
+    assert running.status == Status.RUNNING

@@ -71,7 +71,7 @@ class StopPreview:
     @cached_property
     def choices(self) -> list[Choice]:
         """What can be stopped; with only one there is nothing to choose."""
-        found = [Choice("execution", self.scope, self.effect, True), *self._steps(), *self._all()]
+        found = [Choice("execution", self.scope, "", True), *self._steps(), *self._all()]
         return found if len(found) > 1 and self.execution.status != Status.STOPPING else []
 
     def _steps(self) -> list[Choice]:
@@ -98,7 +98,7 @@ class StopPreview:
             return []
         left_out = f" {len(plan.left_out):,} more are not yours to stop." if plan.left_out else ""
         label = f"All {len(plan.stopped):,} open executions of “{profile}”"
-        return [Choice("profile", label, f"Each as it may be stopped.{left_out}", False)]
+        return [Choice("profile", label, f"Each by itself, what waits at once.{left_out}", False)]
 
     @property
     def grace(self) -> str:

@@ -36,6 +36,7 @@ class WorkerLine:
     queues: str
     roles: str
     seen: str
+    is_heard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,14 @@ class WorkersPage:
     def token(self) -> str:
         """Changes with what is shown."""
         workers = [
-            (line.worker.name, line.text, line.busy, line.worker.slots, line.queues, line.seen)
+            (
+                line.worker.name,
+                line.badge.word,
+                line.busy,
+                line.worker.slots,
+                line.queues,
+                line.seen,
+            )
             for line in (*self.workers, *self.controllers)
         ]
         queues = [
@@ -90,12 +98,20 @@ def _worker(state: WorkerState) -> WorkerLine:
     return WorkerLine(
         worker=worker,
         badge=BADGES[state.state],
-        text=state.text,
+        text=_left(state),
         busy=state.busy,
         queues=", ".join(worker.queues),
         roles=", ".join(worker.roles),
         seen=_seen(worker),
+        is_heard=state.state != "silent",
     )
+
+
+def _left(state: WorkerState) -> str:
+    """What the badge does not say."""
+    if state.state == "draining":
+        return f"{state.busy} {'job' if state.busy == 1 else 'jobs'} left" if state.busy else ""
+    return "Safe to restart" if state.state == "drained" else ""
 
 
 def _seen(worker: Worker) -> str:
