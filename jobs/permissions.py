@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from jobs.definition import Job
 from jobs.models import JobExecution, JobProfile, Notification, Schedule, Upload
+from jobs.models.notification import NotificationQuerySet
 
 Person = User | AnonymousUser
 
@@ -116,7 +117,7 @@ def visible_schedules(user: Person | None) -> QuerySet[Schedule]:
     return schedules if user is None else schedules.filter(profile__in=visible_profiles(user))
 
 
-def visible_notifications(user: Person) -> QuerySet[Notification]:
+def visible_notifications(user: Person) -> NotificationQuerySet:
     """One's own, always."""
     return Notification.objects.filter(user=user.pk if user.is_active else None)
 

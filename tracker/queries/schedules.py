@@ -95,7 +95,7 @@ def lines(user: User, schedules: Iterable[Any]) -> list[ScheduleLine]:
 
 def _shown(user: User, firings: Iterable[Firing]) -> list[ShownFiring]:
     firings = list(firings)
-    ids = {firing.execution_id for firing in firings} - {None}
+    ids = {firing.execution_id for firing in firings if firing.execution_id}
     visible = set(visible_to(user).filter(pk__in=ids).values_list("pk", flat=True)) if ids else ()
     return [
         ShownFiring(

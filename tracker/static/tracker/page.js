@@ -11,7 +11,8 @@ const FULL = local({ dateStyle: "long", timeStyle: "long" });
 function inWords(moment, exact) {
   const now = new Date();
   const isToday = moment.toDateString() === now.toDateString();
-  if (exact) return `${isToday ? "" : `${DATE.format(moment)}, `}${SECOND.format(moment)}`;
+  if (exact === "minute") return DAY.format(moment);
+  if (exact !== undefined) return `${isToday ? "" : `${DATE.format(moment)}, `}${SECOND.format(moment)}`;
   if (isToday) return `Today ${TIME.format(moment)}`;
   return (moment.getFullYear() === now.getFullYear() ? DAY : YEAR).format(moment);
 }
@@ -34,7 +35,7 @@ function dress(root) {
     const moment = new Date(element.dateTime);
     element.dataset.local = "";
     element.title = FULL.format(moment);
-    element.textContent = inWords(moment, "exact" in element.dataset);
+    element.textContent = inWords(moment, element.dataset.exact);
   }
   for (const element of root.querySelectorAll("[hidden][data-copy], [hidden][data-dismiss]")) {
     element.hidden = false;
