@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from jobs.dispatch import dispatch, redispatch_if_empty
 from jobs.engine import children
-from jobs.engine.recover import take_back_expired
+from jobs.engine.recover import close_lost_consoles, take_back_expired
 from jobs.engine.versions import fail_unclaimable
 from jobs.invariants import watch_invariants
 from jobs.models import JobExecution, NotAllowed, Worker
@@ -99,8 +99,9 @@ def _name(promise: Callable) -> str:
 
 
 def recover() -> None:
-    """Take executions back from workers that are gone, and forget workers long unheard of."""
+    """Take back what workers that are gone have left, and forget those long unheard of."""
     take_back_expired()
+    close_lost_consoles()
     Worker.objects.filter(seen_at__lt=ClockNow() - FORGET_AFTER).delete()
 
 

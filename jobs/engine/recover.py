@@ -12,7 +12,7 @@ from django.db.models import F
 
 from jobs.models import JobExecution
 from jobs.models.base import ClockNow, database_now, seconds
-from jobs.states import HELD, Event, Status
+from jobs.states import FINISHED, HELD, Event, Status
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,19 @@ def close_console(execution: JobExecution, attempt: int) -> None:
     JobExecution.objects.filter(pk=execution.pk, attempt=attempt, console_open=True).update(
         console_open=False, version=F("version") + 1
     )
+
+
+def close_lost_consoles() -> int:
+    """Nothing more comes from a supervisor that died when its job had just ended: tell the pages.
+
+    Returns how many. A supervisor that lives has closed its console within a lease time.
+    """
+    lost = JobExecution.objects.filter(
+        console_open=True,
+        status__in=FINISHED,
+        finished_at__lt=ClockNow() - seconds(settings.JOBS_LEASE_SECONDS),
+    )
+    return lost.update(console_open=False, version=F("version") + 1)
 
 
 def _crash(row: JobExecution, why: str) -> Status:

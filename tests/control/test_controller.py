@@ -167,3 +167,16 @@ def test_what_is_active_is_not_deleted():
     waiting_one = control.launch(job="samples.function")
     control.delete(waiting_one)
     assert not JobExecution.objects.filter(pk=waiting_one.pk).exists()
+
+
+def test_the_console_of_a_supervisor_that_died_at_the_end_is_closed():
+    execution = start(control.launch(job="samples.function"))
+    execution.transition(Event.COMPLETE)
+    JobExecution.objects.filter(pk=execution.pk).update(console_open=True)
+    controller.recover()
+    execution.refresh_from_db()
+    assert execution.is_live, "its supervisor may be about to write its last words"
+    JobExecution.objects.update(finished_at=ClockNow() - seconds(60))
+    controller.recover()
+    execution.refresh_from_db()
+    assert not execution.is_live

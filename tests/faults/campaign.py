@@ -99,14 +99,14 @@ class Campaign:
             time.sleep(0.1)
 
     def _let_go_on(self) -> int:
-        """Resume what is paused and stop what never ends; how many are open."""
+        """Resume what is paused and stop what never ends; how many are still live."""
         still_open = list(JobExecution.objects.exclude(status__in=FINISHED))
         for row in still_open:
             if row.status == Status.PAUSED:
                 self._ask("resume", row, control.resume)
             elif row.job == "faults.stuck" and row.status == Status.RUNNING:
                 self._ask("stop", row, lambda row: control.stop(row, grace_seconds=0.5))
-        return len(still_open)
+        return len(still_open) or JobExecution.objects.filter(console_open=True).count()
 
     def _staff(self) -> None:
         """Whoever is gone is replaced."""
