@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from jobs import parameters as form_parameters
-from jobs.control.launching import new_execution, store
+from jobs.control import overlap as overlaps
+from jobs.control.launching import new_execution, store_unless_open
 from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import ProfileDisabled, Refused
 from jobs.definition import find
@@ -38,8 +39,10 @@ def continue_(execution: JobExecution, *, by: User | None = None) -> JobExecutio
     if reason := cannot_continue(execution):
         raise Refused(reason)
     with transaction.atomic():
+        _hold(execution)
         made = _again(execution, by, trigger="continue", continues=execution)
-        take_over_steps(made, execution)
+        if not made.skipped:
+            take_over_steps(made, execution)
     return made
 
 
@@ -48,7 +51,18 @@ def retry_failed(execution: JobExecution, *, by: User | None = None) -> JobExecu
     require(by, "retry_failed", execution)
     if reason := cannot_retry_failed(execution):
         raise Refused(reason)
-    return _again(execution, by, trigger="retry_failed", continues=execution, takes=Takes.FAILED)
+    with transaction.atomic():
+        _hold(execution)
+        return _again(
+            execution, by, trigger="retry_failed", continues=execution, takes=Takes.FAILED
+        )
+
+
+def _hold(execution: JobExecution) -> None:
+    """Whoever prunes it waits, and sees that it is continued."""
+    rows = JobExecution.objects.select_for_update(no_key=True).filter(pk=execution.pk)
+    if not rows.values_list("pk"):
+        raise Refused(f"“{execution.name}” has just been deleted.")
 
 
 def cannot_relaunch(execution: JobExecution) -> str:
@@ -142,4 +156,4 @@ def _again(
     made.user, made.username = by, by.get_username() if by else ""
     made.trigger, made.continues, made.takes = trigger, continues, takes
     made.fingerprint = execution.fingerprint
-    return store(made, files)
+    return store_unless_open(made, overlaps.policy_of(definition, profile), files)

@@ -106,7 +106,7 @@ def launch(
         {field: up.sha256 for field, up in uploads.items()},
     )
     policy = Overlap(overlap) if overlap else overlaps.policy_of(definition, profile)
-    return _store_unless_open(execution, policy, uploads)
+    return store_unless_open(execution, policy, uploads)
 
 
 def new_execution(
@@ -139,16 +139,16 @@ def _of_job(job: JobClass) -> JobExecution:
     return JobExecution(name=job.label, job=job.name, queue=job.queue)
 
 
-def _store_unless_open(
-    execution: JobExecution, policy: Overlap, uploads: dict[str, Upload]
+def store_unless_open(
+    execution: JobExecution, policy: Overlap, files: Mapping[str, Upload | ExecutionFile]
 ) -> JobExecution:
     """Store it; but first do what the policy says if as many are open as may run at once."""
     if not overlaps.applies(execution, policy):
-        return store(execution, uploads)
+        return store(execution, files)
     with transaction.atomic():
         overlaps.take_turn(execution)
         there = _earlier(execution) or overlaps.heed(execution, policy)
-        return there or store(execution, uploads)
+        return there or store(execution, files)
 
 
 def store(execution: JobExecution, files: Mapping[str, Upload | ExecutionFile]) -> JobExecution:

@@ -168,6 +168,8 @@ def delete(execution: JobExecution, *, by: User | None = None) -> None:
             row.transition(Event.STOP, by=by, why="Deleted.")
         elif row.status not in FINISHED:
             raise Refused(f"“{row.name}” is {row.get_status_display().lower()}: stop it first.")
+        if row.children.filter(status__in=OPEN).exists():
+            raise Refused(f"Children of “{row.name}” are still open: wait for them, or stop them.")
         theirs = ExecutionFile.objects.filter(Q(execution=row) | Q(execution__parent=row))
         names = list(theirs.values_list("file", flat=True))
         row.delete()

@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
-from psycopg import errors
 
 from jobs import parameters
 from jobs.definition import InvalidParameters, Job, JobError, Partition, find
@@ -60,17 +59,32 @@ def run(execution: JobExecution, *, forked: bool = True) -> Status | None:
     """
     lease = Lease(execution, execution.attempt, forked=forked)
     try:
-        job = prepare(execution)
-        end = _attempt(job, lease)
-        _close(job, lease, end)
-    except (JobError, InvalidParameters) as error:  # before its first step
-        end = End(Event.FAIL, fields={"error": str(error)})
+        end = _attempt(lease)
     except Lost:
         log.warning("Another attempt has taken over; nothing more is written.")
         return None
     except DATABASE_GONE as error:
         raise DatabaseLost(str(error)) from error
     return _write(lease, end)
+
+
+def _attempt(lease: Lease) -> End:
+    """Go through the steps, say what that leads to, and let the job clean up."""
+    job = None
+    try:
+        job = prepare(lease.execution)
+        end = End(Event.COMPLETE, fields={"result": go_through(job, lease)})
+    except Halt as halt:
+        end = End(halt.event, halt.why, halt.fields)
+    except Join:
+        # Asked to pause or to stop meanwhile, it lets go; its children are found again later.
+        joins = move(Event.JOIN, lease.status) is not None
+        end = End(Event.JOIN if joins else Event.RELEASE, "it waits for its children")
+    except Exception as error:  # noqa: BLE001 (a job may raise what it likes)
+        end = _error(job, lease, error)
+    if job:
+        _close(job, lease, end)
+    return end
 
 
 def prepare(execution: JobExecution) -> Job:
@@ -87,44 +101,21 @@ def prepare(execution: JobExecution) -> Job:
     return job
 
 
-def _attempt(job: Job, lease: Lease) -> End:
-    """Go through the steps and say what that leads to."""
-    try:
-        return End(Event.COMPLETE, fields={"result": go_through(job, lease)})
-    except Halt as halt:
-        return End(halt.event, halt.why, halt.fields)
-    except Join:
-        # Asked to pause or to stop meanwhile, it lets go; its children are found again later.
-        joins = move(Event.JOIN, lease.status) is not None
-        return End(Event.JOIN if joins else Event.RELEASE, "it waits for its children")
-    except Exception as error:  # noqa: BLE001 (a job may raise what it likes)
-        return _error(job, lease, error)
-
-
-def _error(job: Job, lease: Lease, error: Exception) -> End:
-    if isinstance(error, job.retry_on):
+def _error(job: Job | None, lease: Lease, error: Exception) -> End:
+    again = None
+    if job and isinstance(error, job.retry_on):
         again = _again(lease.execution, job.max_retries, job.retry_backoff_seconds, error)
     elif is_conflict(error):
         again = _again(lease.execution, CONFLICT_RETRIES, CONFLICT_PAUSE_SECONDS, error)
-    elif isinstance(error, DATABASE_GONE) or _was_frozen(error):
-        raise DatabaseLost(str(error)) from error
-    else:
-        again = None
+    elif isinstance(error, DATABASE_GONE):
+        raise error
     if again:
         log.warning("It is tried again.", exc_info=error)
         return again
-    if isinstance(error, JobError):
+    if isinstance(error, (JobError, InvalidParameters)):
         return End(Event.FAIL, fields={"error": str(error)})
     log.error("The job's code raised an error.", exc_info=error)
     return End(Event.FAIL, fields=_bug(error))
-
-
-def _was_frozen(error: Exception) -> bool:
-    """PostgreSQL ended a chunk's idle transaction: its process, or the machine, stood still."""
-    return any(
-        isinstance(each, errors.IdleInTransactionSessionTimeout)
-        for each in (error, error.__cause__)
-    )
 
 
 def _again(execution: JobExecution, limit: int, pause: float, error: Exception) -> End | None:
