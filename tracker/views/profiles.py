@@ -14,11 +14,12 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from jobs import control
 from jobs.models import JobExecution
-from jobs.permissions import require, visible_profiles
+from jobs.permissions import require, visible_notifications, visible_profiles
 from tracker import live
 from tracker.access import signed_in
 from tracker.forms import launch, once, run_form
 from tracker.queries import profiles as queries
+from tracker.queries.look import look
 from tracker.request import Request
 
 PAGE_SIZE = 50
@@ -31,14 +32,17 @@ def profiles(request: Request, kind: str = "") -> HttpResponse:
     require(request.user, "view_tracker")
     text = request.GET.get("find", "").strip()
     found = queries.find(request.user, kind, text)
-    page = Paginator(queries.with_newest(request.user, found), PAGE_SIZE).get_page(
-        request.GET.get("page")
-    )
+    unread = visible_notifications(request.user).unread()
+    counts = look({"profiles": found, "unread": unread}, {}).counts
+    paginator = Paginator(queries.with_newest(request.user, found), PAGE_SIZE)
+    paginator.count = counts["profiles"].value  # asked together with what the bell counts
+    page = paginator.get_page(request.GET.get("page"))
     context = {
         "title": TITLES[kind],
         "kind": kind,
         "find": text,
         "page": page,
+        "unread": counts["unread"],
         "lines": queries.lines(request.user, list(page)),
     }
     return render(request, "tracker/profiles.html", context)
