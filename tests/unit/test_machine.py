@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -72,9 +73,24 @@ class Protocol(RuleBasedStateMachine):
         self.known: set[UUID] = set()
         self.finished: dict[UUID, tuple[Any, ...]] = {}
 
+    @initialize(target=tokens, taken_over=st.booleans())
+    def begin_with_one_at_work(self, taken_over: bool) -> Any:
+        """Most orders worth walking begin here; half of them with a zombie."""
+        pk = self.launch_one(deferred=False)
+        first = self.begin(pk)
+        return multiple(first, self.let_another_worker_take_over(pk)) if taken_over else first
+
+    @rule(target=executions)
+    def name_the_first(self) -> Any:
+        """The execution of the beginning, as long as it is there."""
+        return multiple(*sorted(self.known)[:1])
+
     @precondition(lambda self: len(self.known) < EXECUTIONS)
-    @rule(target=executions, deferred=st.booleans())
+    @rule(target=executions, deferred=st.sampled_from((False, False, True)))
     def launch(self, deferred: bool) -> UUID:
+        return self.launch_one(deferred=deferred)
+
+    def launch_one(self, *, deferred: bool) -> UUID:
         execution = control.launch(job="samples.chunks", deferred=deferred)
         self.known.add(execution.pk)
         return execution.pk
