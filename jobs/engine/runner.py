@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
+from psycopg import errors
 
 from jobs import parameters
 from jobs.definition import InvalidParameters, Job, JobError, Partition, find
@@ -107,8 +108,8 @@ def _error(job: Job | None, lease: Lease, error: Exception) -> End:
         again = _again(lease.execution, job.max_retries, job.retry_backoff_seconds, error)
     elif is_conflict(error):
         again = _again(lease.execution, CONFLICT_RETRIES, CONFLICT_PAUSE_SECONDS, error)
-    elif isinstance(error, DATABASE_GONE):
-        raise error
+    elif isinstance(error, DATABASE_GONE) or _was_frozen(error):
+        raise DatabaseLost(str(error)) from error
     if again:
         log.warning("It is tried again.", exc_info=error)
         return again
@@ -116,6 +117,14 @@ def _error(job: Job | None, lease: Lease, error: Exception) -> End:
         return End(Event.FAIL, fields={"error": str(error)})
     log.error("The job's code raised an error.", exc_info=error)
     return End(Event.FAIL, fields=_bug(error))
+
+
+def _was_frozen(error: Exception) -> bool:
+    """PostgreSQL ended a chunk's idle transaction: its process, or the machine, stood still."""
+    return any(
+        isinstance(each, errors.IdleInTransactionSessionTimeout)
+        for each in (error, error.__cause__)
+    )
 
 
 def _again(execution: JobExecution, limit: int, pause: float, error: Exception) -> End | None:
