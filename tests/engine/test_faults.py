@@ -11,11 +11,12 @@ import time
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from jobs.models import JobExecution
 from jobs.states import Status
 from tests.engine.test_worker import effects
-from tests.fleet import finished, parent_of, until
+from tests.fleet import eventually, finished, parent_of, until
 
 SLOW = {"rows": 1500, "pause": 0.05}
 LEFT_OUT = {row for row in range(1500) if row % 100 in (7, 8)} | {13}
@@ -62,8 +63,6 @@ def test_sigterm_to_the_supervisor_alone_aborts(worker, launch):
 
 @pytest.mark.usefixtures("controller")
 def test_the_database_ends_the_session_of_a_job(worker, launch):
-    from django.db import connection
-
     execution = until(launch("samples.chunks", **SLOW), lambda e: e.checkpoints > 3 and e.pid)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -72,3 +71,32 @@ def test_the_database_ends_the_session_of_a_job(worker, launch):
         )
         assert cursor.fetchall()
     assert_complete(finished(execution, 40))
+
+
+def test_a_chunk_that_stood_still_in_its_transaction_goes_on(worker, launch):
+    """PostgreSQL has ended its session meanwhile: that is no fault of the job's code."""
+    execution = launch("samples.chunks", rows=500, pause=0.3)
+    until(execution, lambda e: e.checkpoints > 1 and e.pid)
+    eventually(lambda: frozen_in_its_transaction(execution), "it stands still in a transaction")
+    eventually(lambda: not idle_sessions(execution), "PostgreSQL ends the session", 10)
+    os.kill(execution.pid, signal.SIGCONT)
+    finished(execution, 40)
+    assert (execution.status, execution.attempt) == (Status.COMPLETED, 2), execution.error
+
+
+def frozen_in_its_transaction(execution: JobExecution) -> bool:
+    os.kill(execution.pid, signal.SIGSTOP)
+    if idle_sessions(execution):
+        return True
+    os.kill(execution.pid, signal.SIGCONT)
+    return False
+
+
+def idle_sessions(execution: JobExecution) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            " AND application_name = %s",
+            [f"millrace {execution.pk}.1"],
+        )
+        return cursor.fetchall()

@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 
 from jobs import control
 from jobs.models import JobExecution, NotAllowed
-from jobs.states import FINISHED, Status
+from jobs.states import FINISHED, OPEN, Status
 from tests.faults import invariants
 from tests.faults.site import Site
 from tests.fleet import Process, is_alive, parent_of
@@ -38,7 +38,7 @@ FAULTS = {
     "restart_broker": 1, "restart_database": 1, "end_sessions": 3, "double_messages": 4,
     "pause": 4, "resume": 4, "stop": 4, "abort": 2,
 }  # fmt: skip
-SHAPES = {"rows": 12, "function": 3, "import": 2, "file": 1, "poison": 1, "stuck": 1}
+SHAPES = {"rows": 12, "function": 3, "import": 2, "parts": 2, "file": 1, "poison": 1, "stuck": 1}
 
 
 class Campaign:
@@ -178,7 +178,7 @@ class Campaign:
         self.outcomes[event, outcome] += 1
 
     def _any(self, *statuses: Status) -> JobExecution | None:
-        rows = JobExecution.objects.filter(status__in=statuses).order_by("id")
+        rows = JobExecution.objects.filter(status__in=statuses, parent=None).order_by("id")
         return self.random.choice(rows) if rows else None
 
     def pause(self) -> None:
@@ -190,7 +190,7 @@ class Campaign:
             self._ask("resume", row, control.resume)
 
     def stop(self) -> None:
-        if row := self._any(Status.RUNNING, Status.QUEUED, Status.PAUSED, Status.PAUSING):
+        if row := self._any(*OPEN):
             grace = self.random.choice((0, 1, 5))
             self._ask("stop", row, lambda row: control.stop(row, grace_seconds=grace))
 

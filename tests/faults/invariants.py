@@ -26,12 +26,19 @@ RULES = {
           AND NOT (e.job = 'faults.rows' AND r = 13)
           AND (SELECT count(*) FROM samples_effect f WHERE f.execution = e.id
                AND f.row = r + CASE e.job WHEN 'faults.function' THEN 100 ELSE 0 END) <> 1""",
+    "children have every row of their completed parent, once": """
+        SELECT e.id, count(f.row), count(DISTINCT f.row) FROM jobs_jobexecution e
+        LEFT JOIN jobs_jobexecution c ON c.parent_id = e.id
+        LEFT JOIN samples_effect f ON f.execution = c.id
+        WHERE e.job = 'faults.parts' AND e.parent_id IS NULL AND e.status = 'completed'
+        GROUP BY e.id HAVING count(f.row) <> (e.parameters ->> 'rows')::int - 1
+          OR count(DISTINCT f.row) <> count(f.row)""",
     "no row is written twice": """
         SELECT execution, row, count(*) FROM samples_effect GROUP BY 1, 2 HAVING count(*) > 1""",
     "counters are the number of effects": """
         SELECT e.id, s.done, (SELECT count(*) FROM samples_effect f WHERE f.execution = e.id)
         FROM jobs_jobexecution e JOIN jobs_stepexecution s ON s.execution_id = e.id
-        WHERE e.job IN ('faults.rows', 'faults.function')
+        WHERE (e.job IN ('faults.rows', 'faults.function') OR e.parent_id IS NOT NULL)
           AND s.done <> (SELECT count(*) FROM samples_effect f WHERE f.execution = e.id)""",
     "chunks have no gap up to the cursor": """
         SELECT e.id, s.cursor, s.done FROM jobs_jobexecution e
@@ -41,10 +48,11 @@ RULES = {
     "an import's counters are its rows": """
         SELECT e.id, s.created, s.updated, s.unchanged FROM jobs_jobexecution e
         JOIN jobs_stepexecution s ON s.execution_id = e.id
-        WHERE e.job = 'catalog.product.import' AND (s.updated + s.unchanged > 0 OR s.created <>
-          (SELECT count(*) FROM catalog_product p WHERE p.sku LIKE e.note || '-%'))""",
+        WHERE e.job = 'catalog.product.import' AND e.parent_id IS NULL
+          AND (s.updated + s.unchanged > 0 OR s.created <>
+            (SELECT count(*) FROM catalog_product p WHERE p.sku LIKE e.note || '-%'))""",
     "warnings are counted": """
-        SELECT e.id FROM jobs_jobexecution e WHERE e.warnings_count <>
+        SELECT e.id FROM jobs_jobexecution e WHERE e.parent_id IS NULL AND e.warnings_count <>
           (SELECT count(*) FROM jobs_stepwarning w WHERE w.execution_id = e.id)""",
     "attempts are numbered without gap, and ended": """
         SELECT e.id, e.attempt, count(a.id), max(a.number), count(a.ended_at)

@@ -49,6 +49,17 @@ class RowsOfAttempts(ChunkedJob):
         return self.parameters["rows"]
 
 
+@job("faults.parts")
+class Parts(RowsOfAttempts):
+    """The same by two children, who share no row."""
+
+    partitions = 2
+
+    def read(self, cursor):
+        number, of = self.partition.number, self.partition.of
+        return ((at, row) for at, row in super().read(cursor) if row % of == number)
+
+
 def write_effects(workspace, rows) -> None:
     own = {"execution": workspace.execution_id, "attempt": workspace._execution.attempt}
     Effect.objects.bulk_create(Effect(row=row, **own) for row in rows)
