@@ -153,6 +153,13 @@ def group_of(status: str) -> Group:
     return next(group for group, members in GROUPS.items() if status in members)
 
 
+def what_it_did(status: str) -> str:
+    """How a sentence tells the end: `failed`, `timed out`, `was stopped`."""
+    word = Status(status).label.lower()
+    by_itself = {Status.FAILED, Status.TIMED_OUT, Status.EXPIRED}
+    return word if status in by_itself else f"was {word}"
+
+
 def outcome_of(status: str, warnings: int) -> str | None:
     """How a finished execution ended: None while open, `warned` for completed with warnings."""
     if status not in FINISHED:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from jobs.control.again import cannot_continue, cannot_relaunch, cannot_retry_failed
 from jobs.models import ExecutionFile, JobExecution, NotAllowed
 from jobs.permissions import may
-from jobs.states import REQUESTS, Status, allowed
+from jobs.states import REQUESTS, Status, allowed, what_it_did
 
 AGAIN = {
     "continue": cannot_continue,
@@ -116,4 +116,4 @@ def _words(
     if execution.status == Status.STOPPING:
         waits = f" It stops when “{execution.section}” is done." if execution.section else ""
         return f"Stopping: {written}.{waits}"
-    return f"It was {execution.get_status_display().lower()} before the stop took effect."
+    return f"It {what_it_did(execution.status)} before the stop took effect."

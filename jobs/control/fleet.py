@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
+from jobs.dispatch import node_queue
 from jobs.models import JobExecution, PausedQueue, Worker
 from jobs.models.fleet import SEEN_WITHIN
 from jobs.states import HELD, Status
@@ -98,8 +99,9 @@ class Fleet:
 
     @property
     def queues(self) -> list[QueueState]:
-        """Those that are set, served, paused or in use."""
+        """Those that are set, served, paused or in use; not the ways to single nodes."""
         served = {queue for worker in self._seen for queue in worker.queues}
+        served -= {node_queue(worker.node) for worker in self._seen}
         used = {count["queue"] for count in self._counts}
         names = {*settings.JOBS_QUEUES, *served, *used, *self.paused}
         return [self._queue(name) for name in sorted(names)]

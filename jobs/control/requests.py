@@ -16,7 +16,7 @@ from jobs.dispatch import dispatch, revoke, task_id_of
 from jobs.models import ExecutionFile, JobExecution, StatusChange, discard_files
 from jobs.models.base import ClockNow, seconds
 from jobs.permissions import require
-from jobs.states import FINISHED, HELD, OPEN, Event, Status, StopLevel
+from jobs.states import FINISHED, HELD, OPEN, Event, Status, StopLevel, what_it_did
 
 LEVELS = list(StopLevel)
 
@@ -108,7 +108,7 @@ def usual_grace(execution: JobExecution) -> float:
 def _refuse_unless_stopped(row: JobExecution) -> None:
     if row.status not in {Status.STOPPED, Status.ABORTED}:
         raise AlreadyFinished(
-            f"“{row.name}” was {row.get_status_display().lower()} before the stop took effect."
+            f"“{row.name}” {what_it_did(row.status)} before the stop took effect."
         )
 
 

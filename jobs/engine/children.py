@@ -30,7 +30,7 @@ from jobs.models import (
     StepExecution,
 )
 from jobs.models.base import ClockNow
-from jobs.states import FINISHED, OPEN, Event, Status, StopLevel
+from jobs.states import FINISHED, OPEN, Event, Status, StopLevel, what_it_did
 
 AT_ONCE = 500  # rows that one look handles; the rest waits for the next
 NOT_COMPLETED = "child_not_completed"
@@ -82,7 +82,7 @@ def do_in_parts(step: ChunkStep | StagedStep, record: StepExecution, lease: Leas
     for part in parts:
         if part.status != Status.COMPLETED:
             said = part.error or part.reason
-            raise JobError(f"“{part.name}” was {_said(part)}. {said}".strip())
+            raise JobError(f"“{part.name}” {what_it_did(part.status)}. {said}".strip())
 
 
 def _launch_parts(
@@ -187,7 +187,7 @@ def _note(others: list[JobExecution], lease: Lease) -> None:
     warnings = [
         ItemWarning(
             code=NOT_COMPLETED,
-            message=f"“{child.name}” was {_said(child)}. {child.error or child.reason}".strip(),
+            message=f"“{child.name}” {what_it_did(child.status)}. {_why(child)}".strip(),
             key=str(child.pk),
             outcome="kept",
         )
@@ -200,8 +200,8 @@ def _note(others: list[JobExecution], lease: Lease) -> None:
             lease.fence(cursor, progress=True, warnings=len(warnings))
 
 
-def _said(execution: JobExecution) -> str:
-    return execution.get_status_display().lower()
+def _why(child: JobExecution) -> str:
+    return child.error or child.reason
 
 
 # --- In controllers and supervisors --------------------------------------------------------------

@@ -34,6 +34,7 @@ from jobs.states import (
     group_of,
     move,
     outcome_of,
+    what_it_did,
 )
 
 # What cannot be, in the passive: "it cannot be stopped".
@@ -428,7 +429,7 @@ def _consequences(row: JobExecution, before: Status, after: Status) -> dict[str,
     if after in {Status.QUEUED, Status.RUNNING}:
         fields["reason"] = ""
     if before == Status.STOPPING and after in LATE:
-        fields["reason"] = f"It was {after.label.lower()} before the stop took effect."
+        fields["reason"] = f"It {what_it_did(after)} before the stop took effect."
     if after in FINISHED:
         fields |= {"finished_at": ClockNow(), "retry_at": None}
     return fields

@@ -98,7 +98,7 @@ def test_children_are_aborted_with_their_parent(worker, launch):
 def test_a_failing_part_fails_the_step(worker, launch):
     parent = finished(launch("samples.parts", rows=300, die_at=100), 40)
     assert parent.status == Status.FAILED
-    assert "2/3” was failed" in parent.error
+    assert "2/3” failed" in parent.error
     assert "The row to die at has come." in parent.error
 
 
