@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import redis
-from celery import current_app
 from django.core.files.base import ContentFile
 from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as BrokerAway
@@ -297,6 +296,5 @@ class Campaign:
         )
 
     def double_messages(self) -> None:
-        rows = JobExecution.objects.order_by("?").values_list("pk", flat=True)[:6]
-        for pk in rows:
-            current_app.send_task("jobs.run", [str(pk)], queue="default", retry=False)
+        rows = JobExecution.objects.order_by("?").values_list("pk", flat=True)
+        self.site.send(*rows[:3], *rows.exclude(status__in=FINISHED)[:3])

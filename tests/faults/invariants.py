@@ -43,8 +43,8 @@ RULES = {
     "chunks have no gap up to the cursor": """
         SELECT e.id, s.cursor, s.done FROM jobs_jobexecution e
         JOIN jobs_stepexecution s ON s.execution_id = e.id
-        WHERE e.job = 'faults.rows' AND s.cursor <> 'null'
-          AND s.done <> s.cursor::int + 1 - (s.cursor::int >= 13)::int""",
+        WHERE e.job = 'faults.rows' AND CASE jsonb_typeof(s.cursor) WHEN 'number'
+          THEN s.done <> s.cursor::int + 1 - (s.cursor::int >= 13)::int END""",
     "an import's counters are its rows": """
         SELECT e.id, s.created, s.updated, s.unchanged FROM jobs_jobexecution e
         JOIN jobs_stepexecution s ON s.execution_id = e.id

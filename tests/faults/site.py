@@ -21,6 +21,7 @@ from django.db import OperationalError, connection
 from config import variables
 from config.local.servers import stop_servers
 from jobs import control, dispatch
+from jobs.dispatch import TASK
 from jobs.models import JobExecution, Worker
 from tests.faults.servers import OwnPostgres, OwnValkey, free_port
 from tests.fleet import CONTROLLER, Process, eventually, worker_command
@@ -168,6 +169,14 @@ class Site:
         JobExecution.objects.filter(pk=execution.pk).update(queue=queue)
         execution.refresh_from_db()
         return control.activate(execution)
+
+    def send(self, *executions: uuid.UUID) -> None:
+        """Send a message for each, whether or not it is due."""
+        with current_app.connection_for_write() as broker:  # the pool may know another site's
+            for pk in executions:
+                current_app.send_task(
+                    TASK, [str(pk)], queue="default", connection=broker, retry=False
+                )
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple]:
         with connection.cursor() as cursor:

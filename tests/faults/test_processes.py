@@ -6,10 +6,8 @@ import os
 import signal
 
 import pytest
-from celery import current_app
 
 from jobs import control
-from jobs.models import JobExecution
 from jobs.states import Status
 from tests.faults.assertions import (
     LONG,
@@ -161,22 +159,17 @@ def test_messages_are_doubled(site, saw):
     site.controller()
     site.worker()
     whole, paused = in_the_middle(site), in_the_middle(site)
-    double(whole)
+    site.send(*[whole.pk] * 6)
     control.pause(paused)
     until(paused, lambda e: e.status == Status.PAUSED)
-    double(paused)
+    site.send(*[paused.pk] * 6)
     finished(whole)
-    double(whole)
+    site.send(*[whole.pk] * 6)
     control.resume(paused)
     saw(**assert_complete(finished(paused, 40)))
     assert_complete(whole)
     assert (whole.attempt, paused.attempt) == (1, 2)
     saw(attempts=f"{whole.attempt}, and {paused.attempt} with a pause")
-
-
-def double(execution: JobExecution) -> None:
-    for _ in range(6):
-        current_app.send_task("jobs.run", [str(execution.pk)], queue="default")
 
 
 @fault("F23", "a chunk that kills its process", "lost after three crashes there; others flow")
