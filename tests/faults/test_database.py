@@ -14,7 +14,7 @@ from tests.fleet import eventually, finished, is_alive
 fault = pytest.mark.fault
 
 
-@fault("F13", "PostgreSQL crashes and is back at once", "jobs end and go on; 503 from the web")
+@fault("F13", "PostgreSQL crashes and is back at once", "jobs end and go on; readyz says 503")
 def test_the_database_crashes(site, saw):
     site.controller()
     site.worker()

@@ -67,7 +67,7 @@ def test_the_worker_is_killed(site, saw):
     assert_complete(finished(queued, 40))
 
 
-@fault("F4", "SIGTERM to the worker's whole process group", "let go at a checkpoint, no crash")
+@fault("F4", "SIGTERM to the worker's whole process group", "its jobs go on elsewhere")
 def test_the_whole_group_is_terminated(site, saw):
     """As a service manager does that signals every process instead of the main one."""
     site.controller()
