@@ -241,6 +241,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StatusEnum": "jobs.states.Status",
         "StepStatusEnum": "jobs.states.StepStatus",
+        "NotificationKindEnum": "jobs.models.notification.Notification.Kind",
+        "StopKindEnum": "jobs.control.scopes.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

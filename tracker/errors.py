@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def _page(request: HttpRequest, status: int, title: str, text: str, **more: Any) -> HttpResponse:
@@ -65,4 +69,7 @@ def locked_out(
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Asks neither the session nor the database, which may be what is broken."""
-    return HttpResponse(render_to_string("tracker/500.html"), status=500)
+    away = isinstance(sys.exc_info()[1], DATABASE_AWAY)
+    status = 503 if away else 500
+    text = render_to_string("tracker/500.html", {"status": status, "database_is_away": away})
+    return HttpResponse(text, status=status, headers={"Retry-After": "5"} if away else {})

@@ -69,7 +69,8 @@ def test_a_queued_task_that_is_revoked_is_aborted(
 ):
     first = running(launch("samples.chunks", queue=own_queue, **FOREVER))
     second = sent(own_queue)
-    celery(variables, "control", "revoke", message(second))
+    to_it = ("--destination", name_of(own_worker), "--timeout", "20")  # it answers when it knows
+    celery(variables, "control", *to_it, "revoke", message(second))
     control.abort(first)
     finished(first)
     until(second, lambda e: e.status == Status.ABORTED)

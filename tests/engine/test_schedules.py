@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,18 @@ def profile(own_queue: str) -> Iterator[JobProfile]:
 
 @pytest.fixture
 def due(profile: JobProfile) -> Callable[..., Schedule]:
-    """Make a schedule of every hour that has been due for so many hours."""
+    """Make a schedule of every hour that has been due for so many hours, or from `at` on."""
 
-    def make(number: int = 0, hours: int = 0, **values: Any) -> Schedule:
+    def make(
+        number: int = 0, hours: int = 0, at: datetime | None = None, **values: Any
+    ) -> Schedule:
         values = {"cron": "0 * * * *", "missed": "all", "overlap": "queue", **values}
         code = f"{profile.code}-{number}"
         made = Schedule(code=code, label=code, profile=profile, **values, enabled=False)
         control.save_schedule(made)
         now = database_now().replace(minute=0, second=0, microsecond=0)
-        Schedule.objects.filter(pk=made.pk).update(enabled=True, next_at=now - hours * HOUR)
+        first = at or now - hours * HOUR
+        Schedule.objects.filter(pk=made.pk).update(enabled=True, next_at=first)
         made.refresh_from_db()
         return made
 
@@ -64,6 +67,27 @@ def start(variables: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], Pr
     yield starting
     for process in started:
         process.end()
+
+
+@pytest.fixture
+def alone(controller: Process) -> Iterator[None]:
+    """The controller that other tests share stands still, between two of its transactions."""
+
+    def rests() -> bool:
+        controller.kill(signal.SIGSTOP)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND state <> 'idle'"
+            )
+            if cursor.fetchone() == (0,):
+                return True
+        controller.kill(signal.SIGCONT)
+        return False
+
+    eventually(rests, "the controller rests")
+    yield
+    controller.kill(signal.SIGCONT)
 
 
 def doubled(made: list[Schedule]) -> list[Any]:
@@ -95,10 +119,8 @@ def test_controllers_that_are_killed_at_work_launch_each_time_exactly_once(due, 
 
 
 def test_two_controllers_fire_the_moment_that_comes_once(due, start):
-    made = [due(number) for number in range(10)]
     moment = database_now() + timedelta(seconds=8)
-    ours = Schedule.objects.filter(pk__in=[one.pk for one in made])
-    ours.update(next_at=moment)
+    made = [due(number, at=moment) for number in range(10)]
     for _ in range(2):
         start()
     firings = Firing.objects.filter(schedule__in=made)
@@ -108,6 +130,7 @@ def test_two_controllers_fire_the_moment_that_comes_once(due, start):
     assert profile_executions(made).count() == 10
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     ("lock", "unique", "launches"),
     [(True, True, 1), (False, True, 1), (True, False, 1), (False, False, 2)],

@@ -9,7 +9,7 @@ import pytest
 from jobs import control
 from jobs.models import JobExecution
 from jobs.states import Status, StepStatus
-from tests.engine.test_worker import effects
+from tests.engine.test_worker import effects, is_at_its_step
 from tests.fleet import eventually, finished, until
 from tests.samples.lifecycle import GATE
 from tests.samples.models import Effect
@@ -176,7 +176,7 @@ def test_a_long_job_lets_others_go_first(controller, variables, launch, own_queu
 
 @pytest.mark.usefixtures("worker")
 def test_what_completes_before_the_stop_says_so(launch):
-    execution = until(launch("samples.brief", pause=1), lambda e: e.pid)
+    execution = until(launch("samples.brief", pause=1), is_at_its_step)
     control.stop(execution)
     finished(execution)
     assert execution.status == Status.COMPLETED, list(execution.history.values())

@@ -1,6 +1,6 @@
-"""What the fault tests saw, as lines of JSON, and the table of docs/faults.md made from them.
+"""What the fault tests saw, as lines of JSON, and the table of docs/operations.md made from them.
 
-python -m tests.faults.record seen.jsonl docs/faults.md
+python -m tests.faults.record seen.jsonl docs/operations.md
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Pages for what went wrong."""
 
+from django.db import OperationalError
 from django.test import RequestFactory
 
 from tracker import errors
@@ -38,3 +39,15 @@ def test_a_bad_request_is_said_so(rf, bob):
     answer = errors.bad_request(request)
     assert answer.status_code == 400
     assert "cannot be read" in answer.content.decode()
+
+
+def test_a_database_that_is_away_is_told_from_a_fault_of_ours(bobs, monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError("connection to server at 10.0.0.1 failed")
+
+    monkeypatch.setattr("tracker.views.dashboard.Dashboard", away)
+    bobs.raise_request_exception = False
+    answer = bobs.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "The database does not answer" in answer.content.decode()
+    assert "10.0.0.1" not in answer.content.decode()
