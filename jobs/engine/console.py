@@ -36,7 +36,8 @@ class Stream:
     @classmethod
     def open(cls, execution: JobExecution, name: str, pipe: int) -> Stream:
         """Go on behind what earlier attempts have written."""
-        last = execution.console.filter(stream=name).order_by("-offset").first()
+        earlier = execution.console.filter(stream=name).order_by("-offset")
+        last = earlier.first() if execution.attempt > 1 else None
         offset = last.offset + len(last.text) if last else 0
         return cls(execution, name, pipe, offset)
 

@@ -94,6 +94,7 @@ class Context:
         """
         if not self._atomic:
             raise JobError("A step that is not atomic cannot launch children.")
+        self._lease.has_launched = True
         return launch_child(
             self._lease.execution, job=job, profile=profile, parameters=parameters, name=name
         )

@@ -67,6 +67,7 @@ class Lease:
     step: int | None = None  # the order of the step that is running
     forked: bool = False  # in a process of its own, not in that of a test
     in_section: bool = False
+    has_launched: bool = False  # children, in this attempt
     turns: Any = None  # see jobs.engine.turns.Turns
 
     def fence(self, cursor: psycopg.Cursor, *, progress: bool, warnings: int = 0) -> None:

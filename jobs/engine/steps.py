@@ -47,7 +47,7 @@ def go_through(job: Job, lease: Lease) -> Any:
     for step, record in zip(steps, records, strict=True):
         if record.status in DUE:
             result = _do(step, record, lease, job, result)
-    if any(isinstance(step, FunctionStep) for step in steps):
+    if execution.attempt > 1 or lease.has_launched:
         children.wait(lease)
     own = job.result()
     return result if own is None else own
@@ -55,21 +55,21 @@ def go_through(job: Job, lease: Lease) -> Any:
 
 def _records(execution: JobExecution, steps: list[Step]) -> list[StepExecution]:
     """One row a step, made at the first attempt, so that pages know what is to come."""
-    StepExecution.objects.bulk_create(
-        [
-            StepExecution(
-                execution=execution,
-                order=order,
-                name=step.name,
-                label=step.label or step.name.replace("_", " ").capitalize(),
-                optional=step.optional,
-            )
-            for order, step in enumerate(steps)
-        ],
-        ignore_conflicts=True,
-    )
-    found = {record.name: record for record in execution.steps.all()}
-    records = [found[step.name] for step in steps]
+    made = [
+        StepExecution(
+            execution=execution,
+            order=order,
+            name=step.name,
+            label=step.label or step.name.replace("_", " ").capitalize(),
+            optional=step.optional,
+        )
+        for order, step in enumerate(steps)
+    ]
+    is_new = execution.attempt == 1 and execution.continues_id is None
+    records = StepExecution.objects.bulk_create(made, ignore_conflicts=not is_new)
+    if not is_new:
+        found = {record.name: record for record in execution.steps.all()}
+        records = [found[step.name] for step in steps]
     if execution.partition is not None:
         whole = StepExecution.objects.get(execution=execution.parent_id, name=execution.parent_step)
         for record in records:

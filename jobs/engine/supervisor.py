@@ -45,6 +45,11 @@ RETURNING status, stop_level, stop_deadline_at <= clock_timestamp(),
   section_until > clock_timestamp(), extract(epoch FROM clock_timestamp() - progress_at)
 """
 
+ENDED = """
+UPDATE jobs_jobexecution SET console_open = false, version = version + 1
+WHERE id = %s AND attempt = %s AND status <> ALL(%s) RETURNING status, queue
+"""
+
 
 def supervise(execution: JobExecution) -> None:
     """Run the attempt in a process of its own and see that its end is written down."""
@@ -226,8 +231,10 @@ class Supervisor:
             time.sleep(wait)
             self.heard_at = time.monotonic()
             try:
-                take_back(self.execution, self.attempt, why=why, event=self.killed_for)
-                close_console(self.execution, self.attempt)
+                if not self._has_ended():
+                    take_back(self.execution, self.attempt, why=why, event=self.killed_for)
+                    close_console(self.execution, self.attempt)
+                    self.execution.refresh_from_db(fields=["status", "queue"])
                 self._tell()
                 return
             except JobExecution.DoesNotExist:
@@ -236,9 +243,18 @@ class Supervisor:
                 self._forget_database()
         log.error("The end of %s could not be written; its lease will expire.", self.execution.pk)
 
+    def _has_ended(self) -> bool:
+        """Whether the job has written its end itself; then nothing more of its output comes."""
+        values = [self.execution.pk, self.attempt, [str(status) for status in HELD]]
+        with connection.cursor() as cursor:
+            cursor.execute(ENDED, values)
+            row = cursor.fetchone()
+        if row:
+            self.execution.status, self.execution.queue = row
+        return row is not None
+
     def _tell(self) -> None:
         """Pass on at once what the controller would find within its next looks."""
-        self.execution.refresh_from_db(fields=["status", "queue"])
         dispatch(self.execution.queue)  # it is queued again, or has left its slot to others
         if self.execution.status == Status.JOINING:
             rejoin(JobExecution.objects.filter(pk=self.execution.pk))

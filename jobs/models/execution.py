@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Upper
 from django.urls import reverse
@@ -63,6 +63,21 @@ class Takes(models.TextChoices):
 
 
 TYPE_LABELS = [(name, name.replace("_", " ").capitalize()) for name in TYPES]
+
+
+END_ATTEMPT = """
+WITH ended AS (
+  UPDATE jobs_attempt SET ended_at = clock_timestamp(), ended_by = %s, reason = %s
+  WHERE execution_id = %s AND number = %s AND ended_at IS NULL
+  RETURNING extract(epoch FROM ended_at - started_at) AS spent
+)
+UPDATE jobs_jobexecution SET running_seconds = running_seconds + spent FROM ended WHERE id = %s
+"""
+COUNT_WAITING = """
+UPDATE jobs_jobexecution e
+SET running_seconds = running_seconds + extract(epoch FROM clock_timestamp() - a.ended_at)
+FROM jobs_attempt a WHERE a.execution_id = e.id AND a.number = e.attempt AND e.id = %s
+"""
 
 
 class NotAllowed(Exception):
@@ -329,7 +344,7 @@ class JobExecution(models.Model):
             if before in HELD and after not in HELD:
                 row.end_attempt(event, why)
             if before == Status.JOINING:
-                row.count_running_time(ClockNow() - F("ended_at"))
+                row.count_waiting_time()
             change = StatusChange.objects.create(
                 execution=row, event=event, before=before, after=after, by=by, reason=why
             )
@@ -342,17 +357,13 @@ class JobExecution(models.Model):
 
     def end_attempt(self, event: Event, why: str) -> None:
         """Close the attempt and add its time to the execution's running time."""
-        ended = self.attempts.filter(number=self.attempt, ended_at=None)
-        if ended.update(ended_at=ClockNow(), ended_by=event, reason=why):
-            self.count_running_time(F("ended_at") - F("started_at"))
+        with connection.cursor() as cursor:
+            cursor.execute(END_ATTEMPT, [event, why, self.pk, self.attempt, self.pk])
 
-    def count_running_time(self, spent: models.expressions.Combinable) -> None:
-        """Add what the last attempt has spent, or what its children have since."""
-        last = self.attempts.filter(number=self.attempt)
-        time = last.aggregate(time=models.Sum(spent))["time"]
-        JobExecution.objects.filter(pk=self.pk).update(
-            running_seconds=F("running_seconds") + (time.total_seconds() if time else 0)
-        )
+    def count_waiting_time(self) -> None:
+        """Add to the running time what its children have taken since its last attempt."""
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT_WAITING, [self.pk])
 
     def close_steps(self, after: Status) -> None:
         """A finished execution has no running step; what was never begun stays pending."""
