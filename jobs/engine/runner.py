@@ -91,10 +91,12 @@ def _attempt(lease: Lease) -> End:
 def prepare(execution: JobExecution) -> Job:
     """The job of an execution, with its cleaned parameters and its files."""
     definition = find(execution.job)
-    given = {
-        file.field: parameters.NamedFile(file.name, file.size)
-        for file in execution.files.filter(role=ExecutionFile.Role.INPUT)
-    }
+    given = {}
+    if parameters.file_fields(definition):
+        given = {
+            file.field: parameters.NamedFile(file.name, file.size)
+            for file in execution.files.filter(role=ExecutionFile.Role.INPUT)
+        }
     cleaned = parameters.clean(definition, execution.parameters, given)
     job = definition(cleaned, Workspace(execution))
     if execution.partition is not None and execution.partitions:

@@ -174,7 +174,7 @@ def _end(
     warnings: tuple[ItemWarning, ...] = (),
     **fields: Any,
 ) -> None:
-    with transaction.atomic(), raw_cursor() as cursor:
+    with transaction.atomic(savepoint=False), raw_cursor() as cursor:
         StepExecution.objects.filter(pk=record.pk).update(
             status=status, finished_at=ClockNow(), **fields
         )

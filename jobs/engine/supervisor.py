@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -245,7 +246,7 @@ class Supervisor:
 
     def _has_ended(self) -> bool:
         """Whether the job has written its end itself; then nothing more of its output comes."""
-        values = [self.execution.pk, self.attempt, [str(status) for status in HELD]]
+        values: list[Any] = [self.execution.pk, self.attempt, [str(status) for status in HELD]]
         with connection.cursor() as cursor:
             cursor.execute(ENDED, values)
             row = cursor.fetchone()
