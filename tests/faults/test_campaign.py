@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -13,7 +14,9 @@ from tests.faults.campaign import Campaign
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("--chaos-seed")
-        first = random.randrange(1_000_000) if first is None else first
+        if first is None:  # the same in every process of one run
+            run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+            first = random.Random(run).randrange(1_000_000)
         count = metafunc.config.getoption("--chaos-seeds")
         metafunc.parametrize("seed", range(first, first + count))
 
