@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -78,7 +79,8 @@ def stop(
                 event, by=by, why=reason, stop_requested_at=ClockNow(), stop_requested_by=by
             )
         for child in row.children.filter(status__in=OPEN).order_by("pk"):
-            stop(child, level=level, grace_seconds=grace, reason=reason or "With its parent.")
+            with suppress(AlreadyFinished):  # it ended a moment ago: its parent stops all the same
+                stop(child, level=level, grace_seconds=grace, reason=reason or "With its parent.")
     execution.refresh_from_db()
     return execution
 
