@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.timezone import get_default_timezone_name
 
 from jobs import control
 from jobs.cron import BadCron, Cron
@@ -26,7 +27,9 @@ class ScheduleForm(forms.ModelForm):
     """A schedule of `user`; an administrator may choose whom it runs as."""
 
     time_zone = forms.ChoiceField(
-        choices=_zones, help_text="Daylight saving is taken care of, as the next times show."
+        choices=_zones,
+        initial=get_default_timezone_name,
+        help_text="Daylight saving is taken care of, as the next times show.",
     )
     parameters = forms.JSONField(
         required=False,

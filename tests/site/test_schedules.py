@@ -96,6 +96,11 @@ def test_a_schedule_of_a_profile_that_one_may_not_see_is_not_found(bobs, doras, 
         assert client.post("/schedules/nightly/switch/", {"on": "0"}).status_code == 404
 
 
+def test_a_new_one_is_in_the_time_zone_of_the_site(doras):
+    page = doras.get("/new-schedule/").content.decode()
+    assert '<option value="UTC" selected>' in page
+
+
 def test_a_new_one_runs_as_who_made_it_whatever_the_form_says(doras, dora, profile, bob):
     answer = doras.post(NEW, entered(profile, run_as=str(bob.pk)), follow=True)
     assert flashes(answer) == ["“Mondays” is saved."]
