@@ -75,10 +75,13 @@ RULES = {
     "what is lost has crashed as often as allowed": f"""
         SELECT id, crashes FROM jobs_jobexecution
         WHERE status = 'lost' AND crashes <> {settings.JOBS_MAX_CRASHES}""",
-    # Frozen between two checkpoints, a function is told that it held its transaction too long.
+    # Frozen between two checkpoints, a function is told that it held its transaction too long. A
+    # part that used up its crashes is lost (the rule above), and fails what it is a part of.
     "nothing fails": """
-        SELECT id, job, error FROM jobs_jobexecution WHERE status = 'failed'
-          AND NOT (job = 'faults.function' AND error LIKE 'It held a transaction open%')""",
+        SELECT id, job, error FROM jobs_jobexecution e WHERE status = 'failed'
+          AND NOT (job = 'faults.function' AND error LIKE 'It held a transaction open%')
+          AND NOT EXISTS (SELECT FROM jobs_jobexecution part
+            WHERE part.parent_id = e.id AND part.status = 'lost')""",
 }
 
 # Notes every change of a finished execution.
