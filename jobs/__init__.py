@@ -16,7 +16,7 @@ from jobs.definition import (
 )
 from jobs.recipes import converters as convert
 from jobs.recipes.chunked import ChunkedJob
-from jobs.recipes.readers import by_pk
+from jobs.recipes.querysets import by_pk
 from jobs.recipes.resources import resource
 from jobs.resources import Column, Resource
 

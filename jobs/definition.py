@@ -167,8 +167,10 @@ class ChunkStep(StepOptions):
 class StagedChunk:
     """Parsed rows that commit together, and what was left out while parsing them.
 
-    `rows` are ready for COPY, in the order of `row_numbers` and `keys`; `cursor` is the position
-    behind the chunk, as JSON; `position` is how many bytes of the source have been read so far.
+    `rows` are ready for COPY, in the order of `row_numbers`, `keys` and `records`, which are the
+    rows as the source has them; `rejected` are those that were refused while parsing, as pairs of
+    number and record. `cursor` is the position behind the chunk, as JSON; `position` is how many
+    bytes of the source have been read so far.
     """
 
     rows: list[tuple[Any, ...]]
@@ -178,6 +180,8 @@ class StagedChunk:
     position: int = 0
     counters: Counters = field(default_factory=Counters)
     warnings: list[ItemWarning] = field(default_factory=list)
+    records: list[list[str]] = field(default_factory=list)
+    rejected: list[tuple[int, list[str]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

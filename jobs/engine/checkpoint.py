@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.core.serializers.json import DjangoJSONEncoder
@@ -24,7 +25,11 @@ COPY_WARNINGS = (
     "COPY jobs_stepwarning"
     ' (execution_id, step_id, "row", key, "column", value, code, message, outcome) FROM STDIN'
 )
+COPY_REJECTED = 'COPY jobs_rejectedrow (execution_id, step_id, "row", cells) FROM STDIN'
 CUT = 200  # characters of a key or value that a warning keeps
+
+
+Rejected = tuple[int, list[str]]  # the number of a row, and its cells as the source has them
 
 
 def save(
@@ -35,6 +40,7 @@ def save(
     *,
     counters: Counters,
     warnings: Sequence[ItemWarning] = (),
+    rejected: Sequence[Rejected] = (),
     bytes_read: int = 0,
     total: int | None = None,
 ) -> None:
@@ -44,6 +50,7 @@ def save(
     back. `cursor` may belong to any connection, `position` is the step's cursor as JSON.
     """
     _copy_warnings(cursor, record, warnings)
+    _copy_rejected(cursor, record, rejected)
     text = json.dumps(position, cls=DjangoJSONEncoder)
     cursor.execute(SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk])
     moved = position != record.cursor or counters.processed > 0
@@ -67,7 +74,7 @@ def _copy_warnings(
     """Where a step is done in parts, the warnings of all stand together, with the parent's step."""
     if not warnings:
         return
-    execution_id, step_id = record.told_to or (record.execution_id, record.pk)
+    execution_id, step_id = _told_to(record)
     with cursor.copy(COPY_WARNINGS) as copy:
         for found in sorted(warnings, key=lambda warning: warning.row or 0):
             copy.write_row(
@@ -83,6 +90,21 @@ def _copy_warnings(
                     found.outcome,
                 )
             )
+
+
+def _copy_rejected(
+    cursor: psycopg.Cursor, record: StepExecution, rejected: Sequence[Rejected]
+) -> None:
+    if not rejected:
+        return
+    whose = _told_to(record)
+    with cursor.copy(COPY_REJECTED) as copy:
+        for row, cells in sorted(rejected):
+            copy.write_row((*whose, row, json.dumps([_storable(cell) for cell in cells])))
+
+
+def _told_to(record: StepExecution) -> tuple[UUID, int]:
+    return record.told_to or (record.execution_id, record.pk)
 
 
 def _storable(text: str) -> str:

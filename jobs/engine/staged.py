@@ -111,6 +111,7 @@ class _Loader:
                 chunk.cursor,
                 counters=chunk.counters + merged,
                 warnings=[*chunk.warnings, *refused],
+                rejected=[*chunk.rejected, *_records_of(chunk, refused)],
                 bytes_read=chunk.position,
             )
 
@@ -132,6 +133,15 @@ class _Loader:
         if self.rows >= self.pace.size // 2 and took > 0:
             aimed = int(self.rows * CHUNK_SECONDS / took)
             self.pace.size = max(SMALLEST, min(LARGEST, (self.pace.size + aimed) // 2))
+
+
+def _records_of(chunk: StagedChunk, refused: list[ItemWarning]) -> Iterator[checkpoint.Rejected]:
+    """The rows that only the database refused, as the source has them."""
+    if refused and chunk.records:
+        records = dict(zip(chunk.row_numbers, chunk.records, strict=True))
+        for warning in refused:
+            if warning.row is not None:
+                yield warning.row, records[warning.row]
 
 
 @contextmanager

@@ -130,6 +130,8 @@ class JobExecution(models.Model):
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
     continues = models.ForeignKey("self", models.SET_NULL, null=True, related_name="continued_by")
     takes = models.CharField(max_length=10, choices=Takes, blank=True)
+    undoes = models.ForeignKey("self", models.SET_NULL, null=True, related_name="undone_by")
+    dry_run = models.BooleanField(default=False)  # it counts and shows, and writes nothing
     # A child that does one part of a step of its parent.
     parent_step = models.CharField(max_length=100, blank=True)
     partition = models.PositiveSmallIntegerField(null=True)

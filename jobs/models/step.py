@@ -38,6 +38,7 @@ class StepExecution(models.Model):
     failed = models.PositiveBigIntegerField(default=0)
     warnings_count = models.PositiveBigIntegerField(default=0)
     carried = models.PositiveBigIntegerField(default=0)  # items done by the execution it continues
+    columns = models.JSONField(null=True)  # names of the source's columns, for rejected rows
     optional = models.BooleanField(default=False)
     error = models.TextField(blank=True)  # why it failed
     reason = models.TextField(blank=True)  # why it was skipped

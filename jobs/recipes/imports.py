@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from django import forms
 
 from jobs.definition import Cursor, ItemWarning, Job, JobError, Pace, StagedChunk, StagedStep
+from jobs.formats.base import Batch, Position
+from jobs.formats.csvs import CsvReader
 from jobs.recipes.merge import MergeStager
-from jobs.recipes.readers import Batch, CsvReader, Position
 from jobs.recipes.rows import Parsed, RowParser
 from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.trees import Tree
@@ -208,6 +209,8 @@ def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
         position=batch.end.offset,
         counters=parsed.counters,
         warnings=parsed.warnings,
+        records=[batch.records[index] for index in parsed.indexes],
+        rejected=parsed.rejected,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from jobs.definition import Counters, ItemWarning, Skip
+from jobs.formats.base import Batch
 from jobs.recipes.converters import Text, for_field, json_text
-from jobs.recipes.readers import Batch
 from jobs.recipes.references import Reference
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Column, Resource
@@ -30,6 +30,7 @@ class Parsed:
     keys: list[str]
     warnings: list[ItemWarning]
     counters: Counters
+    rejected: list[tuple[int, list[str]]]
 
 
 class RowParser:
@@ -350,7 +351,18 @@ class _Faults:
             keys=keys,
             warnings=sorted(warnings, key=lambda warning: warning.row or 0),
             counters=Counters(failed=failed, skipped=self.skipped),
+            rejected=self._rejected(),
         )
+
+    def _rejected(self) -> list[tuple[int, list[str]]]:
+        """The rows that failed, as they stand in the file."""
+        failed = [
+            self.indexes[place]
+            for place, warnings in self.found.items()
+            if any(warning.outcome == "failed" for warning in warnings)
+        ]
+        rows, records = self.batch.rows, self.batch.records
+        return [(rows[index], records[index]) for index in (*self.unread, *failed)]
 
 
 def shown(value: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.definition import Cursor, ItemWarning, Pace, StagedChunk
-from jobs.recipes.readers import Batch, CsvReader, Position
+from jobs.formats.base import Batch, Position
+from jobs.formats.csvs import CsvReader
 from jobs.recipes.references import Reference
 from jobs.recipes.rows import Parsed, RowParser, shown
 from jobs.recipes.staging import Kind, StagedField
@@ -139,6 +140,8 @@ class Tree:
             position=end.offset,
             counters=parsed.counters,
             warnings=parsed.warnings,
+            records=[batch.records[index] for index in parsed.indexes],
+            rejected=parsed.rejected,
         )
 
     def _fold(self, parsed: Parsed) -> dict[Any, tuple[str, bool]]:

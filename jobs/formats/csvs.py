@@ -1,24 +1,17 @@
-"""Readers that can start again from any position: CSV files by byte, querysets by primary key."""
+"""CSV files, read from any byte at which a record begins."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple, TypeVar
-
-from django.db.models import Model, QuerySet
+from typing import BinaryIO
 
 from jobs.definition import JobError
+from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, check_names
 
-AnyModel = TypeVar("AnyModel", bound=Model)
 DELIMITERS = (";", ",", "\t", "|")
-CELL_LIMIT = 1 << 20  # characters
 LINE_LIMIT = 1 << 24  # bytes
-BATCH_LIMIT = 1 << 23  # bytes; wide rows make smaller batches, so that memory stays flat
-COLUMN_LIMIT = 500
-NAME_LIMIT = 200  # characters
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 REASONS = {
@@ -27,48 +20,6 @@ REASONS = {
     "expected after": "text follows a closing quote; inside a quoted cell, write a quote twice",
     "new-line character": "a line ends in a lone carriage return; end lines with a line feed",
 }
-
-
-def by_pk(
-    queryset: QuerySet[AnyModel], after: Any = None, page: int = 500
-) -> Iterator[tuple[Any, AnyModel]]:
-    """Yield (primary key, object) in primary-key order, one query a page, from behind `after`."""
-    queryset = queryset.order_by("pk")
-    while True:
-        rows = list((queryset if after is None else queryset.filter(pk__gt=after))[:page])
-        for row in rows:
-            after = row.pk
-            yield row.pk, row
-        if len(rows) < page:
-            return
-
-
-class Position(NamedTuple):
-    """The start of a record: its byte offset, its line from 1, and the number of rows before it."""
-
-    offset: int
-    row: int
-    line: int
-
-
-@dataclass(slots=True)
-class Batch:
-    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
-
-    `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
-    bytes; the latter stand in the cells as lone surrogates. `fault` says why reading ended.
-    """
-
-    records: list[list[str]] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    end: Position = field(default_factory=lambda: Position(0, 0, 0))
-    suspect: bool = False
-    fault: JobError | None = None
-
-    def position(self, index: int) -> Position:
-        return Position(self.offsets[index], self.rows[index] - 1, self.lines[index])
 
 
 class CsvReader:
@@ -172,18 +123,7 @@ class CsvReader:
                 f"The header is not text in the encoding {self.encoding}. Save the file as UTF-8, "
                 "or choose the encoding that it has."
             )
-        if len(names) > COLUMN_LIMIT:
-            raise JobError(f"The file has {len(names)} columns; at most {COLUMN_LIMIT} are read.")
-        for number, name in enumerate(names, 1):
-            if not name:
-                raise JobError(f"Column {number} has no name in the header.")
-            if len(name) > NAME_LIMIT:
-                raise JobError(
-                    f"The name of column {number} has {len(name)} characters, more than "
-                    f"{NAME_LIMIT}: {name[:40]!r}…. Is the first line the header?"
-                )
-        if double := sorted({name for name in names if names.count(name) > 1}):
-            raise JobError(f"The header names these columns twice: {', '.join(double)}.")
+        check_names(names)
 
     def _guess_delimiter(self) -> str:
         first = self._first_bytes(1 << 16).split(b"\n", 1)[0]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
-from jobs.recipes.readers import CsvReader, Position
+from jobs.formats.base import Position
+from jobs.formats.csvs import CsvReader
 
 
 def reader(data: str | bytes, **options: str) -> CsvReader:

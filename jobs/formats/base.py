@@ -1,0 +1,105 @@
+"""What every reader of rows has in common: positions, batches, options, and checks of the header.
+
+A reader knows its header when it is made, reads batches from any position, and can go back to one.
+Whatever the format, a cell is a text as the converters take it: a number with a point, `1` or `0`
+for a truth value, `2026-03-31` for a date, codes separated by commas for a list, JSON text for an
+object, an empty text for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from jobs.definition import JobError
+
+CELL_LIMIT = 1 << 20  # characters
+BATCH_LIMIT = 1 << 23  # bytes; wide rows make smaller batches, so that memory stays flat
+COLUMN_LIMIT = 500
+NAME_LIMIT = 200  # characters
+
+
+class Position(NamedTuple):
+    """The start of a record: its byte offset, the number of rows before it, its line from 1.
+
+    The offset is within the unpacked content; a format without bytes of its own counts rows.
+    """
+
+    offset: int
+    row: int
+    line: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
+
+    `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
+    bytes; the latter stand in the cells as lone surrogates. `fault` says why reading ended.
+    """
+
+    records: list[list[str]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    end: Position = field(default_factory=lambda: Position(0, 0, 0))
+    suspect: bool = False
+    fault: JobError | None = None
+
+    def position(self, index: int) -> Position:
+        return Position(self.offsets[index], self.rows[index] - 1, self.lines[index])
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read; what is empty is found from its content."""
+
+    format: str = ""  # csv, xlsx, jsonl, json, parquet
+    delimiter: str = ""
+    quote: str = '"'
+    encoding: str = ""
+    header: bool = True  # without one the columns are named A, B, C, ...
+    sheet: str = ""
+
+
+class Reader(Protocol):
+    """Rows of a file, from any position on.
+
+    `takes` may be set to a question about a row's number and cells: other rows are passed over.
+    `is_guarded` says that texts which look like formulas have an apostrophe before them.
+    """
+
+    format: str
+    header: list[str]
+    start: Position
+    takes: Callable[[int, list[str]], bool] | None
+    is_guarded: bool
+
+    def said(self) -> str:
+        """How the file is read, for people: `CSV in UTF-8, separated by semicolons`."""
+
+    def seek(self, position: Position) -> None:
+        """Go on reading at the start of a record."""
+
+    def batch(self, size: int) -> Batch:
+        """Read about `size` records; a batch without records and fault is the end of the file."""
+
+    def read_at(self, positions: list[Position]) -> Batch:
+        """Read the single records that start at these positions, in the order given."""
+
+
+def check_names(names: list[str]) -> None:
+    """Raise JobError for the first name of a header that cannot be used."""
+    if len(names) > COLUMN_LIMIT:
+        raise JobError(f"The file has {len(names)} columns; at most {COLUMN_LIMIT} are read.")
+    for number, name in enumerate(names, 1):
+        if not name:
+            raise JobError(f"Column {number} has no name in the header.")
+        if len(name) > NAME_LIMIT:
+            raise JobError(
+                f"The name of column {number} has {len(name)} characters, more than "
+                f"{NAME_LIMIT}: {name[:40]!r}…. Is the first line the header?"
+            )
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise JobError(f"The header names these columns twice: {', '.join(double)}.")
