@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from jobs.definition import Job
 from jobs.models import JobExecution, JobProfile, Notification, Schedule, Upload
 from jobs.models.notification import NotificationQuerySet
+from jobs.resources import RESOURCES, Resource, ResourceClass
 
 Person = User | AnonymousUser
 
@@ -62,9 +63,9 @@ INVISIBLE = Decision(False, "There is nothing here that you may see.", visible=F
 def may(user: Person | None, action: str, target: Any = None) -> Decision:
     """Whether `user` may do `action` to `target`, and if not, why not.
 
-    `target` is a JobExecution, a JobProfile, a Schedule, a Notification, a Job class, an Upload,
-    or None for `view_tracker` and other plain permissions given as an action. No user at all
-    means the platform itself.
+    `target` is a JobExecution, a JobProfile, a Schedule, a Notification, a Job class, a Resource
+    class, an Upload, or None for `view_tracker` and other plain permissions given as an action.
+    No user at all means the platform itself.
     """
     if user is None:
         return YES
@@ -76,6 +77,8 @@ def may(user: Person | None, action: str, target: Any = None) -> Decision:
         return YES
     if isinstance(target, type) and issubclass(target, Job):
         return _job(user, action, target)
+    if isinstance(target, type) and issubclass(target, Resource):
+        return _resource(user, target)
     for kind, decide in RULES.items():
         if isinstance(target, kind):
             return decide(user, action, target)
@@ -115,6 +118,11 @@ def visible_schedules(user: Person | None) -> QuerySet[Schedule]:
     """The schedules that `user` may see: those of the profiles that they may see."""
     schedules = Schedule.objects.all()
     return schedules if user is None else schedules.filter(profile__in=visible_profiles(user))
+
+
+def visible_resources(user: Person | None) -> list[ResourceClass]:
+    """The resources whose rows `user` may see: the twin of `may(user, "view", resource)`."""
+    return [resource for resource in RESOURCES.values() if may(user, "view", resource)]
 
 
 def visible_notifications(user: Person) -> NotificationQuerySet:
@@ -241,6 +249,13 @@ def _job(user: Person, action: str, job: type[Job]) -> Decision:
         said = "Your role does not allow you to add profiles."
         return _permission(user, "jobs.add_jobprofile", said) and _commands(user, job.type)
     return _launch(user, job)
+
+
+def _resource(user: Person, resource: ResourceClass) -> Decision:
+    """`view` its rows; to import and export them is to launch its jobs."""
+    meta = resource.model._meta
+    sees = user.has_perms(["jobs.view_tracker", f"{meta.app_label}.view_{meta.model_name}"])
+    return YES if sees else INVISIBLE
 
 
 def _launch(user: Person, job: type[Job]) -> Decision:

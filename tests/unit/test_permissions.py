@@ -7,7 +7,15 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 
 from jobs.models import JobExecution, JobProfile, ProfileGrant, Upload
-from jobs.permissions import Denied, may, require, visible_profiles, visible_to
+from jobs.permissions import (
+    Denied,
+    may,
+    require,
+    visible_profiles,
+    visible_resources,
+    visible_to,
+)
+from jobs.resources import RESOURCES
 from tests.people import ImportThings, RunProgram, execution, person, two_jobs  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -177,6 +185,23 @@ def test_launching_again_needs_the_right_to_launch(person, execution):  # noqa: 
     me = User.objects.get(pk=me.pk)
     assert may(me, "relaunch", made).needs == "jobs.launch_import"
     assert may(me, "stop", made)
+
+
+def test_who_may_view_a_model_sees_the_rows_of_its_resource(people):
+    product = RESOURCES["catalog.product"]
+    sees = {role for role, user in people.items() if may(user, "view", product)}
+    assert sees == {"Viewer", "User", "Data manager", "Lead", "Auditor", "Administrator"}
+    assert not may(people["Operator"], "view", product).visible
+    for user in (*people.values(), None, AnonymousUser()):
+        expected = [one for one in RESOURCES.values() if may(user, "view", one)]
+        assert visible_resources(user) == expected
+
+
+def test_the_right_to_a_model_alone_opens_no_page_of_it(people):
+    nobody = people["nobody"]
+    nobody.user_permissions.add(Permission.objects.get(codename="view_product"))
+    nobody = User.objects.get(pk=nobody.pk)
+    assert not may(nobody, "view", RESOURCES["catalog.product"]).visible
 
 
 def test_sensitive_contents_are_their_owners_and_granted_groups(people, execution):  # noqa: F811
