@@ -16,7 +16,7 @@ PLAIN = ["--generate-hashes", "--no-header", "--no-annotate"]
 def main(arguments: Sequence[str]) -> int:
     """Lock everything first, then the parts with the same versions."""
     everything = LOCKS / "development.txt"
-    _compile("development", ["--group", "dev", *arguments])
+    _compile("development", ["--group", "dev", "--all-extras", *arguments])
     _compile("local", ["--group", "local", "--constraints", str(everything)])
     _compile("production", ["--constraints", str(everything)])
     return 0
