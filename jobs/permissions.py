@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from jobs.definition import Job
 from jobs.models import JobExecution, JobProfile, Notification, Schedule, Upload
 from jobs.models.notification import NotificationQuerySet
-from jobs.resources import RESOURCES, Resource, ResourceClass
+from jobs.resources import RESOURCES, ResourceClass
 
 Person = User | AnonymousUser
 
@@ -75,10 +75,8 @@ def may(user: Person | None, action: str, target: Any = None) -> Decision:
         return _own(user, action, target)
     if user.is_superuser:
         return YES
-    if isinstance(target, type) and issubclass(target, Job):
-        return _job(user, action, target)
-    if isinstance(target, type) and issubclass(target, Resource):
-        return _resource(user, target)
+    if isinstance(target, type):
+        return _job(user, action, target) if issubclass(target, Job) else _resource(user, target)
     for kind, decide in RULES.items():
         if isinstance(target, kind):
             return decide(user, action, target)
