@@ -35,8 +35,11 @@ class Position(NamedTuple):
 class Batch:
     """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
 
+    `lines` and `offsets` may be empty where nobody asked for them.
+
     `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
-    bytes; the latter stand in the cells as lone surrogates. `fault` says why reading ended.
+    bytes; the latter stand in the cells as lone surrogates. `is_plain` says that no cell has a
+    backslash, a tab or a line end. `fault` says why reading ended.
     """
 
     records: list[list[str]] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Batch:
     offsets: list[int] = field(default_factory=list)
     end: Position = field(default_factory=lambda: Position(0, 0, 0))
     suspect: bool = False
+    is_plain: bool = False
     fault: JobError | None = None
 
     def position(self, index: int) -> Position:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from io import StringIO
+from typing import Any, BinaryIO
 
 from jobs.definition import JobError
 from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, check_names
 
 DELIMITERS = (";", ",", "\t", "|")
 LINE_LIMIT = 1 << 24  # bytes
+SMALLEST_BLOCK = 64  # records; fewer are read a line at a time
+QUOTE = b'"'
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 REASONS = {
@@ -26,13 +29,18 @@ class CsvReader:
     """A CSV file of bytes, read in batches, with its header read already.
 
     Without a delimiter it is the one that splits the header into most names. `takes` may be set
-    to a question about a row's number and cells: other rows are passed over. Raises JobError for
-    a header that cannot be used.
+    to a question about a row's number and cells: other rows are passed over. With
+    `keeps_positions` every batch knows where each of its records begins. Raises JobError for a
+    header that cannot be used.
     """
 
+    keeps_positions = False
+
     def __init__(self, file: BinaryIO, delimiter: str = "", encoding: str = "utf-8"):
+        csv.field_size_limit(CELL_LIMIT)
         self.file = file
         self.encoding = encoding
+        self._row_bytes: float = 200
         self.takes: Callable[[int, list[str]], bool] | None = None
         self.delimiter = delimiter or self._guess_delimiter()
         start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0
@@ -42,17 +50,64 @@ class CsvReader:
 
     def seek(self, position: Position) -> None:
         """Go on reading at the start of a record."""
-        csv.field_size_limit(CELL_LIMIT)
-        self.file.seek(position.offset)
-        self._offset = position.offset
-        self._base = position.line
         self._next = position
-        self._suspect = False
-        self._reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+        self._reader = None
 
     def batch(self, size: int) -> Batch:
         """Read about `size` records; a batch without records and fault is the end of the file."""
+        batch = None
+        if size >= SMALLEST_BLOCK and not self.keeps_positions:
+            batch = self._read_block(size)
+            while batch and not batch.records:  # none of these rows is taken
+                self._next = batch.end
+                batch = self._read_block(size)
+        batch = batch or self._read_lines(size)
+        self._next = batch.end
+        return batch
+
+    def _read_block(self, size: int) -> Batch | None:
+        """Some lines at once, which takes a third of the time; None where each needs a look."""
+        start, self._reader = self._next, None
+        self.file.seek(start.offset)
+        block = self.file.read(min(BATCH_LIMIT, int(size * self._row_bytes)))
+        block += self.file.readline(LINE_LIMIT)
+        if QUOTE in block:  # a line may end within a cell
+            is_open = block.count(QUOTE) % 2
+            while is_open and (line := self.file.readline(LINE_LIMIT)):
+                is_open ^= line.count(QUOTE) % 2
+                block += line
+                if len(block) > 2 * BATCH_LIMIT:
+                    return None
+        try:
+            text = block.decode(self.encoding)
+            records = list(csv.reader(StringIO(text), delimiter=self.delimiter, strict=True))
+        except (UnicodeDecodeError, csv.Error):
+            return None
+        lines = text.count("\n")
+        is_plain = lines <= len(records) and self._is_plain(text)
+        if not all(records):
+            records = [cells for cells in records if cells]
+        if not records or "\0" in text or max(map(len, records)) > len(self.header):
+            return None
+        self._row_bytes = len(block) / len(records)
+        end = Position(start.offset + len(block), start.row + len(records), start.line + lines)
+        rows = list(range(start.row + 1, end.row + 1))
+        batch = Batch(records, rows, end=end, is_plain=is_plain)
+        if takes := self.takes:
+            taken = [at for at, cells in enumerate(records) if takes(rows[at], cells)]
+            batch.records = [records[at] for at in taken]
+            batch.rows = [rows[at] for at in taken]
+        return batch
+
+    def _is_plain(self, text: str) -> bool:
+        if "\\" in text or text.count("\r") != text.count("\r\n"):
+            return False
+        return "\t" not in text or (self.delimiter == "\t" and '"' not in text)
+
+    def _read_lines(self, size: int) -> Batch:
         batch = Batch()
+        if self._reader is None:
+            self._reader = self._begin_lines()
         self._suspect = False
         width, start = len(self.header), self._next
         offset, row, line = start
@@ -75,9 +130,15 @@ class CsvReader:
                     break
         except csv.Error as error:
             batch.fault = _broken(line, _why(error))
-        batch.end = self._next = Position(offset, row, line)
+        batch.end = Position(offset, row, line)
         batch.suspect = self._suspect
         return batch
+
+    def _begin_lines(self) -> Any:
+        self.file.seek(self._next.offset)
+        self._offset, self._base = self._next.offset, self._next.line
+        self._suspect = False
+        return csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
 
     def read_at(self, positions: list[Position]) -> Batch:
         """Read the single records that start at these positions, in the order given."""
@@ -107,12 +168,13 @@ class CsvReader:
                 yield line.decode(encoding, "surrogateescape")
 
     def _read_header(self) -> list[str]:
+        reader = self._begin_lines()
         try:
-            names = [name.strip() for name in next(self._reader, [])]
+            names = [name.strip() for name in next(reader, [])]
         except csv.Error as error:
             raise JobError(f"The header cannot be read: {_why(error)}.") from None
         self._check_header(names)
-        self._next = Position(self._offset, 0, self._base + self._reader.line_num)
+        self._next = Position(self._offset, 0, self._base + reader.line_num)
         return names
 
     def _check_header(self, names: list[str]) -> None:

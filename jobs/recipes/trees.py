@@ -44,6 +44,7 @@ class Tree:
 
     def __init__(self, reader: CsvReader, parser: RowParser, staged: list[StagedField]):
         self.reader = reader
+        reader.keeps_positions = True
         self.parser = parser
         self.column = next(i for i, of in enumerate(staged) if of.kind is Kind.PARENT)
         self.name = staged[self.column].field.name
