@@ -12,6 +12,12 @@ from jobs.definition import JobError
 from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, check_names
 
 DELIMITERS = (";", ",", "\t", "|")
+DELIMITER_WORDS = {
+    ";": "separated by semicolons",
+    ",": "separated by commas",
+    "\t": "separated by tabs",
+    "|": "separated by vertical bars",
+}
 LINE_LIMIT = 1 << 24  # bytes
 SMALLEST_BLOCK = 64  # records; fewer are read a line at a time
 QUOTE = b'"'
@@ -36,6 +42,9 @@ class CsvReader:
 
     keeps_positions = False
 
+    format = "csv"
+    is_guarded = True
+
     def __init__(self, file: BinaryIO, delimiter: str = "", encoding: str = "utf-8"):
         csv.field_size_limit(CELL_LIMIT)
         self.file = file
@@ -47,6 +56,10 @@ class CsvReader:
         self.seek(Position(start, 0, 1))
         self.header = self._read_header()
         self.start = self._next
+
+    def said(self) -> str:
+        """How the file is read, for people."""
+        return f"CSV in {self.encoding}, {DELIMITER_WORDS[self.delimiter]}"
 
     def seek(self, position: Position) -> None:
         """Go on reading at the start of a record."""
