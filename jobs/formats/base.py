@@ -31,6 +31,16 @@ class Position(NamedTuple):
     line: int
 
 
+class Refusal(NamedTuple):
+    """Why one record of a batch cannot be used: a warning's code and sentence."""
+
+    index: int
+    code: str
+    message: str
+    column: str = ""
+    value: str = ""
+
+
 @dataclass(slots=True)
 class Batch:
     """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
@@ -39,7 +49,8 @@ class Batch:
 
     `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
     bytes; the latter stand in the cells as lone surrogates. `is_plain` says that no cell has a
-    backslash, a tab or a line end. `fault` says why reading ended.
+    backslash, a tab or a line end. `refusals` are of records that cannot be used, whose cells may
+    be missing. `fault` says why reading ended.
     """
 
     records: list[list[str]] = field(default_factory=list)
@@ -49,6 +60,7 @@ class Batch:
     end: Position = field(default_factory=lambda: Position(0, 0, 0))
     suspect: bool = False
     is_plain: bool = False
+    refusals: list[Refusal] = field(default_factory=list)
     fault: JobError | None = None
 
     def position(self, index: int) -> Position:
@@ -71,7 +83,8 @@ class Reader(Protocol):
     """Rows of a file, from any position on.
 
     `takes` may be set to a question about a row's number and cells: other rows are passed over.
-    `is_guarded` says that texts which look like formulas have an apostrophe before them.
+    `is_guarded` says that texts which look like formulas have an apostrophe before them. `size`
+    is the offset behind the last record, None where only reading to the end would tell it.
     """
 
     format: str
@@ -79,6 +92,7 @@ class Reader(Protocol):
     start: Position
     takes: Callable[[int, list[str]], bool] | None
     is_guarded: bool
+    size: int | None
 
     def said(self) -> str:
         """How the file is read, for people: `CSV in UTF-8, separated by semicolons`."""

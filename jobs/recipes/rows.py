@@ -81,8 +81,10 @@ class RowParser:
         if batch.suspect:
             for index, cells in enumerate(records):
                 self._check_characters(index, cells, faults)
+        for refusal in batch.refusals:
+            faults.add_unread(*refusal)
         for index, cells in enumerate(records):
-            if len(cells) < width:
+            if len(cells) < width and index not in faults.unread:
                 faults.add_unread(
                     index,
                     "missing_cells",
