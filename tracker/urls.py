@@ -27,6 +27,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/log/", execution.log, name="log"),
     path("executions/<uuid:pk>/log.txt", execution.log_file, name="log_file"),
     path("executions/<uuid:pk>/files/<int:file_pk>/", execution.download, name="file"),
+    path("executions/<uuid:pk>/rejected/<int:row>/", execution.rejected_row, name="rejected_row"),
     path("executions/<uuid:pk>/stop/", requests.stop, name="stop"),
     path("executions/<uuid:pk>/abort/", requests.abort, name="abort"),
     path("executions/<uuid:pk>/pause/", requests.pause, name="pause"),

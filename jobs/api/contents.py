@@ -14,10 +14,14 @@ from jobs.api.base import ApiView, caller
 from jobs.api.execution_serializers import CountersSerializer, counters_of
 from jobs.api.executions import FILTERS, LIST_PARAMETERS, ORDERING, PAGE, filtered, find, list_of
 from jobs.api.openapi import PAGING, described, paged, query
+from jobs.api.problems import BadQuery
 from jobs.filters import ExecutionFilter
-from jobs.models import StatusChange, StepExecution
+from jobs.models import StatusChange, StepExecution, StepWarning
 from jobs.permissions import require, visible_to
+from jobs.reasons import COUNTED, alike, reasons
 from jobs.states import Event, Status, StepStatus
+
+OUTCOME = f"What became of the item: {', '.join(StepWarning.Outcome.values)}"
 
 
 class StepSerializer(serializers.Serializer):
@@ -50,6 +54,29 @@ class WarningSerializer(serializers.Serializer):
     value = serializers.CharField()
     code = serializers.CharField()
     message = serializers.CharField()
+    outcome = serializers.CharField(help_text=OUTCOME)
+
+
+class SentenceSerializer(serializers.Serializer):
+    message = serializers.CharField()
+    count = serializers.IntegerField()
+    like = serializers.IntegerField(help_text="The id of the first warning that says it")
+    row = serializers.IntegerField(allow_null=True, help_text="The first row that it is of")
+
+
+class ReasonSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    column = serializers.CharField()
+    outcome = serializers.CharField(help_text=OUTCOME)
+    count = serializers.IntegerField()
+    kinds = serializers.IntegerField(help_text="How many different sentences there are")
+    sentences = SentenceSerializer(many=True, help_text="The most frequent of them")
+
+
+class WarningGroupsSerializer(serializers.Serializer):
+    total = serializers.IntegerField(help_text="All warnings of the execution")
+    counted = serializers.IntegerField(help_text="So many of them, the first, are in the groups")
+    groups = ReasonSerializer(many=True)
 
 
 class ChangeSerializer(serializers.Serializer):
@@ -88,7 +115,7 @@ class StepsView(ApiView):
 class WarningsView(ApiView):
     """The items that were left out, with the reasons, in the order they were met."""
 
-    query_parameters = (*paging.PARAMETERS, "code", "column")
+    query_parameters = (*paging.PARAMETERS, "code", "column", "like")
 
     @described(
         "executions_warnings",
@@ -98,6 +125,7 @@ class WarningsView(ApiView):
             *PAGING,
             query("code", "Only warnings of this code"),
             query("column", "Only warnings about this column"),
+            query("like", "Only warnings that say the same as the one with this id"),
         ],
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
@@ -107,7 +135,30 @@ class WarningsView(ApiView):
         for name in ("code", "column"):
             if wanted := request.query_params.get(name):
                 warnings = warnings.filter(**{name: wanted})
+        if like := request.query_params.get("like"):
+            warnings = alike(warnings, _id(like))
         return paging.page(request, warnings, lambda rows: WarningSerializer(rows, many=True).data)
+
+
+def _id(given: str) -> int:
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise BadQuery({"like": [f"'like' is {given!r}; it is the id of a warning."]})
+    return int(given)
+
+
+class WarningGroupsView(ApiView):
+    """Its warnings by reason, the most frequent first, counted among the first 10,000."""
+
+    @described("executions_warning_groups", "Group warnings", {200: WarningGroupsSerializer})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        execution = find(caller(request), execution_id)
+        require(caller(request), "view_contents", execution)
+        found = {
+            "total": execution.warnings_count,
+            "counted": min(execution.warnings_count, COUNTED),
+            "groups": reasons(execution),
+        }
+        return Response(WarningGroupsSerializer(found).data)
 
 
 class TimelineView(ApiView):

@@ -66,6 +66,11 @@ urlpatterns = [
     path(f"{EXECUTION}wait/", executions.WaitView.as_view(), name="execution-wait"),
     path(f"{EXECUTION}steps/", contents.StepsView.as_view(), name="execution-steps"),
     path(f"{EXECUTION}warnings/", contents.WarningsView.as_view(), name="execution-warnings"),
+    path(
+        f"{EXECUTION}warnings/groups/",
+        contents.WarningGroupsView.as_view(),
+        name="execution-warning-groups",
+    ),
     path(f"{EXECUTION}files/", files.FilesView.as_view(), name="execution-files"),
     path(f"{EXECUTION}files/<str:file>/", files.FileView.as_view(), name="execution-file"),
     path(f"{EXECUTION}log/", logs.LogView.as_view(), name="execution-log"),

@@ -8,7 +8,7 @@ from tests.api.support import Api
 
 pytestmark = pytest.mark.django_db
 
-PARTS = ("steps", "warnings", "timeline", "children", "files", "log")
+PARTS = ("steps", "warnings", "warnings/groups", "timeline", "children", "files", "log")
 
 
 @pytest.fixture
@@ -87,10 +87,28 @@ def test_warnings_are_filtered(api, warned):
         "value": "x",
         "code": "number",
         "message": "It is not a number.",
+        "outcome": "failed",
     }
 
 
-@pytest.mark.parametrize("part", ["warnings", "files", "log"])
+def test_warnings_are_grouped_by_what_they_say(api, warned):
+    StepWarning.objects.filter(code="number", row__lt=10).update(message="'x' is too long.")
+    answer = api.get(f"executions/{warned.pk}/warnings/groups/").json()
+    assert (answer["total"], answer["counted"]) == (60, 60)
+    number, required = sorted(answer["groups"], key=lambda group: group["code"])
+    assert (required["count"], required["kinds"], required["outcome"]) == (30, 1, "failed")
+    assert [(said["message"], said["count"], said["row"]) for said in number["sentences"]] == [
+        ("It is not a number.", 25, 10),
+        ("'x' is too long.", 5, 0),
+    ]
+    like = number["sentences"][1]["like"]
+    alike = api.get(f"executions/{warned.pk}/warnings/?like={like}").json()["results"]
+    assert [found["row"] for found in alike] == [0, 2, 4, 6, 8]
+    said = api.problem(api.get(f"executions/{warned.pk}/warnings/?like=x"), 400, "bad-query")
+    assert "it is the id of a warning" in str(said)
+
+
+@pytest.mark.parametrize("part", ["warnings", "warnings/groups", "files", "log"])
 def test_contents_of_sensitive_profiles_are_their_owners(lead_api, api, warned, part):
     JobProfile.objects.update(sensitive=True)
     path = f"executions/{warned.pk}/{part}/"

@@ -4,7 +4,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from jobs import control
-from jobs.models import ExecutionFile
+from jobs.models import ExecutionFile, RejectedRow
 from jobs.permissions import may, visible_to
 from jobs.states import Status
 from tests.site.support import body, flashes
@@ -14,6 +14,7 @@ ROLES = (None, "Viewer", "User", "Data manager", "Lead", "Operator", "Auditor", 
 DOORS = {
     "page": ("", "get", "view"),
     "warnings": ("?tab=warnings", "get", "view_contents"),
+    "row": ("rejected/1/", "get", "view_contents"),
     "log": ("log/", "get", "view_contents"),
     "log.txt": ("log.txt", "get", "view_contents"),
     "debug": ("log/?stream=debug", "get", "view_debug_log"),
@@ -35,6 +36,7 @@ def there(bob, execution):
         file = ExecutionFile.objects.create(
             execution=found, role="input", name="x.csv", file=up.file.name, size=1, sha256="x"
         )
+        RejectedRow.objects.create(execution=found, step=found.steps.get(), row=1, cells=["x"])
         return found, file
 
     return make

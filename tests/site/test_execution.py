@@ -166,21 +166,6 @@ def test_the_result_is_shown_as_text_or_as_json(bobs, bob, execution):
     assert "&lt;b&gt;done&lt;/b&gt;" in page.content.decode()
 
 
-def test_warnings_are_grouped_by_reason_and_can_be_narrowed(bobs, bob, execution):
-    done = execution(bob, Status.COMPLETED)
-    warn(done, 3)
-    warn(done, 2, code="unknown_family", column="family", value="sofaz")
-    page = bobs.get(address(done, "warnings")).context["warnings"]
-    assert [(reason.count, reason.code, reason.column) for reason in page.reasons] == [
-        (3, "bad_number", "price"),
-        (2, "unknown_family", "family"),
-    ]
-    narrowed = bobs.get(f"/executions/{done.pk}/{page.reasons[1].address}").context["warnings"]
-    assert {row.value for row in narrowed.rows} == {"sofaz"}
-    found = bobs.get(address(done, "warnings") + "&find=SOFAZ").context["warnings"]
-    assert len(found.rows) == 2
-
-
 def test_warnings_are_turned_page_by_page(bobs, bob, execution):
     done = execution(bob, Status.COMPLETED)
     warn(done, 120)

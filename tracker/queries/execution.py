@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Count, OuterRef
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,13 +22,17 @@ from tracker.queries import words
 from tracker.queries.look import digest
 from tracker.queries.rows import TYPE_ICONS, Segment, badge, progress, segments
 
-CHILDREN = (
-    JobExecution.objects.filter(parent=OuterRef("pk"))
-    .order_by()
-    .values("parent")
-    .annotate(count=Count("pk"))
-    .values("count")
-)
+
+def counted(of: QuerySet[Any], by: str) -> Coalesce:
+    """How many of these belong to an execution: a column of the query that reads it."""
+    found = of.filter(**{by: OuterRef("pk")}).order_by().values(by)
+    return Coalesce(Subquery(found.annotate(count=Count("pk")).values("count")), 0)
+
+
+COUNTS = {
+    "children_count": counted(JobExecution.objects.all(), "parent"),
+    "files_count": counted(ExecutionFile.objects.all(), "execution"),
+}
 TABS = {
     "summary": "Summary",
     "children": "Children",
@@ -158,7 +163,7 @@ class ExecutionPage:
     def tabs(self) -> list[Tab]:
         counts = {
             "warnings": self.execution.warnings_count,
-            "files": len(self.files),
+            "files": self.execution.files_count,  # type: ignore[attr-defined] # annotated
             "children": self.children,
         }
         hidden = set() if may(self.user, "view_debug_log", self.execution) else {"debug"}

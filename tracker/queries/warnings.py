@@ -5,51 +5,83 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
-from jobs.models import JobExecution, StepWarning
+from jobs.models import JobExecution, RejectedRow, StepWarning
+from jobs.reasons import COUNTED, Reason, Sentence, alike, reasons
 
 PAGE_SIZE = 50
-GROUPED = 10_000  # so many are looked at to count reasons
 # The last warning of a page in an address: its row, if it has one, and its id.
 PLACE = re.compile(r"(?P<row>\d{0,18})-(?P<pk>\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Warnings of one code and column; `address` shows only these."""
+class Line:
+    """A reason in the overview: all warnings of a group, or those of it that say one sentence."""
 
-    code: str
-    column: str
     count: int
+    text: str
+    column: str
+    outcome: str
+    row: int | None
     address: str
     is_current: bool
+    is_part: bool = False
 
 
 class Warnings:
-    """One page of them by row, as the address asks: `code`, `column`, `find`, `after` (a place)."""
+    """One page of them by row, as the address asks.
+
+    `code`, `column` and `outcome` name a group, `like` a warning whose sentence they share;
+    `find` is looked for in them, and `after` is the place where the page begins.
+    """
+
+    GROUP = ("code", "column", "outcome")
 
     def __init__(self, execution: JobExecution, params: QueryDict):
         self.execution = execution
-        self.code, self.column = params.get("code", ""), params.get("column", "")
+        self.group = {name: params[name] for name in self.GROUP if name in params}
+        like = params.get("like", "")
+        self.like = int(like) if _is_row(like) else None
         self.find = params.get("find", "").strip()
         self.after = PLACE.fullmatch(params.get("after", ""))
 
     @cached_property
-    def reasons(self) -> list[Reason]:
-        """The most frequent reasons, counted among the first GROUPED warnings."""
-        first = self.execution.warnings.order_by("id").values("pk")[:GROUPED]
-        found = StepWarning.objects.filter(pk__in=first).order_by()
-        counted = found.values("code", "column").annotate(count=Count("pk")).order_by("-count")
-        return [self._reason(**group) for group in counted[:20]]
+    def reasons(self) -> list[Line]:
+        """The most frequent reasons, and under each with several sentences the most frequent."""
+        if not self.execution.warnings_count:
+            return []
+        return [line for reason in reasons(self.execution) for line in self._lines(reason)]
 
-    def _reason(self, code: str, column: str, count: int) -> Reason:
-        current = (code, column) == (self.code, self.column)
-        chosen = {} if current else {"code": code, "column": column}
-        return Reason(code, column, count, self._address(**chosen), current)
+    def _lines(self, reason: Reason) -> list[Line]:
+        if reason.kinds == 1:
+            return [self._line(reason, reason.sentences[0])]
+        group = {name: getattr(reason, name) for name in self.GROUP}
+        words = reason.code.replace("_", " ").capitalize()
+        current = self.group == group
+        address = self._address(**({} if current else group))
+        text = f"{words}: {reason.kinds:,} different ones"
+        outcome = StepWarning.Outcome(reason.outcome).label
+        whole = Line(reason.count, text, reason.column, outcome, None, address, current)
+        return [whole, *(self._line(reason, said, is_part=True) for said in reason.sentences)]
+
+    def _line(self, reason: Reason, said: Sentence, *, is_part: bool = False) -> Line:
+        current = self.like == said.like
+        address = self._address(**({} if current else {"like": said.like}))
+        return Line(
+            count=said.count,
+            text=said.message,
+            column=reason.column,
+            outcome=StepWarning.Outcome(reason.outcome).label,
+            row=said.row,
+            address=address,
+            is_current=current,
+            is_part=is_part,
+        )
 
     @staticmethod
     def _address(**more: str | int) -> str:
@@ -57,16 +89,17 @@ class Warnings:
 
     @property
     def is_sampled(self) -> bool:
-        return self.execution.warnings_count > GROUPED
+        return self.execution.warnings_count > COUNTED
 
     @property
     def sample(self) -> int:
-        return GROUPED
+        return COUNTED
 
     def _filtered(self) -> QuerySet[StepWarning]:
-        found = self.execution.warnings.filter(self._behind())
-        if self.code:
-            found = found.filter(code=self.code, column=self.column)
+        found = self.execution.warnings.all()
+        if self.like is not None:
+            found = alike(found, self.like)
+        found = found.filter(self._behind(), **self.group)
         if self.find:
             text = self.find
             matches = Q(key__icontains=text) | Q(value__icontains=text) | Q(message__icontains=text)
@@ -84,22 +117,29 @@ class Warnings:
         return Q(row__gt=row) | Q(row=row, pk__gt=pk) | Q(row=None)
 
     @cached_property
-    def _page(self) -> list[StepWarning]:
+    def _page(self) -> list[Any]:
+        """Warnings; `is_kept` says that the row itself was kept as it stood in the file."""
         order = (F("row").asc(nulls_last=True), "pk")
-        return list(self._filtered().order_by(*order)[: PAGE_SIZE + 1])
+        kept = RejectedRow.objects.filter(execution=self.execution, row=OuterRef("row"))
+        found = self._filtered().annotate(is_kept=Exists(kept))
+        return list(found.order_by(*order)[: PAGE_SIZE + 1])
 
     @property
-    def rows(self) -> list[StepWarning]:
+    def rows(self) -> list[Any]:
         return self._page[:PAGE_SIZE]
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.code or self.find)
+        return bool(self.chosen)
 
     @property
     def chosen(self) -> dict[str, str]:
-        chosen = {"code": self.code, "column": self.column} if self.code else {}
-        return {**chosen, **({"find": self.find} if self.find else {})}
+        return self.kind | ({"find": self.find} if self.find else {})
+
+    @property
+    def kind(self) -> dict[str, str]:
+        """The reason that is chosen, as the address has it."""
+        return self.group | ({"like": str(self.like)} if self.like is not None else {})
 
     @property
     def next(self) -> str:
@@ -117,3 +157,27 @@ class Warnings:
 
 def _is_row(text: str) -> bool:
     return text.isdecimal() and len(text) < 19
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    column: str
+    value: str
+    reasons: list[str]
+
+
+class Rejected:
+    """A row as it stood in the file, with what is wrong about each of its cells."""
+
+    def __init__(self, found: RejectedRow):
+        self.row = found.row
+        warnings = list(found.execution.warnings.filter(row=found.row)[:PAGE_SIZE])
+        columns = found.step.columns or []
+        width = max(len(columns), len(found.cells))
+        names = [*columns, *(f"Column {place}" for place in range(len(columns) + 1, width + 1))]
+        values = [*found.cells, *[""] * (width - len(found.cells))]
+        self.cells = [
+            Cell(name, value, [said.message for said in warnings if said.column == name])
+            for name, value in zip(names, values, strict=True)
+        ]
+        self.reasons = [said.message for said in warnings if said.column not in names]

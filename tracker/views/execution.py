@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from django.db.models import Subquery
-from django.db.models.functions import Coalesce
 from django.http import (
     FileResponse,
     Http404,
@@ -12,7 +10,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from jobs.console import Console
@@ -21,8 +19,8 @@ from jobs.permissions import require, visible_notifications, visible_to
 from tracker import live
 from tracker.access import signed_in
 from tracker.queries import notifications, tabs
-from tracker.queries.execution import CHILDREN, TABS, ExecutionPage, token
-from tracker.queries.warnings import Warnings
+from tracker.queries.execution import COUNTS, TABS, ExecutionPage, token
+from tracker.queries.warnings import Rejected, Warnings
 from tracker.request import Request
 
 STREAM_RIGHTS: dict[str, str] = {
@@ -36,7 +34,7 @@ def find(request: Request, pk: Any) -> JobExecution:
     found = visible_to(request.user).select_related(
         "user", "profile", "stop_requested_by", "parent", "continues"
     )
-    found = found.annotate(children_count=Coalesce(Subquery(CHILDREN), 0))
+    found = found.annotate(**COUNTS)
     return get_object_or_404(found.prefetch_related("steps"), pk=pk)
 
 
@@ -101,6 +99,19 @@ TAB_CONTEXTS = {
     "parameters": _parameters,
     "timeline": _timeline,
 }
+
+
+@signed_in
+@require_safe
+def rejected_row(request: Request, pk: Any, row: int) -> HttpResponse:
+    """A row as it stood in the file, beside what was wrong with it."""
+    found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
+    require(request.user, "view_contents", found)
+    kept = found.rejected_rows.filter(row=row).select_related("execution", "step").first()
+    if kept is None:
+        raise Http404
+    context = {"execution": found, "rejected": Rejected(kept)}
+    return render(request, f"tracker/rejected_row.html{'#dialog' if request.htmx else ''}", context)
 
 
 @signed_in
