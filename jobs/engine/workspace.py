@@ -39,6 +39,12 @@ class Workspace:
         """The id of the execution: with a cursor, an idempotency key for calls to others."""
         return self._execution.pk
 
+    @property
+    def told_to(self) -> UUID:
+        """The execution whose pages show what becomes of the rows: for a part, its parent."""
+        whole = self._execution.partition is not None and self._execution.parent_id
+        return whole or self._execution.pk
+
     def open(self, field: str = "file") -> IO[bytes]:
         """The file given for a file parameter, at its beginning, seekable."""
         return self._input(field).file.open("rb")

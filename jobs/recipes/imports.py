@@ -13,7 +13,8 @@ from django import forms
 from jobs.definition import Cursor, ItemWarning, Job, JobError, Pace, StagedChunk, StagedStep
 from jobs.formats.base import Batch, Position
 from jobs.formats.csvs import CsvReader
-from jobs.recipes.merge import MergeStager
+from jobs.recipes.ledger import Ledger
+from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.rows import Parsed, RowParser
 from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.trees import Tree
@@ -71,6 +72,17 @@ class ImportJob(Job):
         file = forms.FileField(help_text="A CSV file whose first line names the columns.")
         delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
         encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
+        mode = forms.ChoiceField(
+            choices=Mode.choices,
+            required=False,
+            initial=Mode.UPSERT.value,
+            help_text="Rows are found by their key. What the mode does not write is skipped.",
+        )
+        ledger = forms.BooleanField(
+            required=False,
+            label="Keep a ledger",
+            help_text="Note what each row was before, so that the import can be undone.",
+        )
 
     def steps(self) -> list[StagedStep]:
         return [
@@ -78,11 +90,16 @@ class ImportJob(Job):
                 name="import",
                 label="Import rows",
                 chunks=self.chunks,
-                stager=lambda: MergeStager(self._plan.resource, self._plan.staged),
+                stager=self._stager,
                 length=lambda: self.workspace.size("file"),
                 partitions=self._parts(),
             )
         ]
+
+    def _stager(self) -> MergeStager:
+        ledger = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
+        mode = self.parameters.get("mode") or Mode.UPSERT
+        return MergeStager(self._plan.resource, self._plan.staged, mode=mode, ledger=ledger)
 
     def _parts(self) -> int:
         """Rows of a tree name each other, so that a tree is never divided."""

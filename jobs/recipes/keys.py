@@ -14,6 +14,11 @@ def quote(name: str | None) -> str:
     return connection.ops.quote_name(name or "")
 
 
+def literal(text: str) -> str:
+    """A text as an SQL literal within a statement that has parameters."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+
+
 def folded_fields(model: type[models.Model]) -> set[str]:
     """The fields that a unique constraint compares by Lower(field): their case does not matter."""
     return {

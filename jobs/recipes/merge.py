@@ -15,9 +15,24 @@ import psycopg
 from django.db import connection, models
 
 from jobs.definition import Counters, ItemWarning, StagedChunk
-from jobs.recipes.keys import folded_fields, quote
+from jobs.recipes.keys import folded_fields, literal, quote
+from jobs.recipes.ledger import Ledger, images
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
 from jobs.resources import Resource
+
+
+class Mode(models.TextChoices):
+    """Which rows of a file are written; the others are skipped with a warning."""
+
+    UPSERT = "upsert", "Create new rows and update existing ones"
+    CREATE = "create", "Create new rows only"
+    UPDATE = "update", "Update existing rows only"
+
+
+LEFT_OUT = {
+    Mode.CREATE: ("exists", "A row with this key exists already, and only new rows are created."),
+    Mode.UPDATE: ("absent", "There is no row with this key, and only existing ones are updated."),
+}
 
 IN_RANGE = "s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])"
 
@@ -34,11 +49,20 @@ class MergeStager:
     """The Stager of imports: stages rows of these fields and merges them by the resource's key.
 
     Of rows that name the same key within a chunk only the last is written; `merge` adds the
-    warnings of the others to the chunk.
+    warnings of the others to the chunk. With a `ledger`, the same statement writes its lines.
     """
 
-    def __init__(self, resource: Resource, staged: list[StagedField]):
+    def __init__(
+        self,
+        resource: Resource,
+        staged: list[StagedField],
+        *,
+        mode: str = Mode.UPSERT,
+        ledger: Ledger | None = None,
+    ):
         self.resource = resource
+        self.mode = Mode(mode)
+        self.ledger = ledger
         self.model = resource.model
         self.staged = staged
         self.folded = folded_fields(self.model)
@@ -54,6 +78,8 @@ class MergeStager:
         ]
 
     def prepare(self, cursor: psycopg.Cursor) -> None:
+        if self.ledger:
+            self.ledger.prepare(cursor)
         columns = "".join(f", {_column(of)} {of.type}" for of in self.staged)
         cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{self.staging}")
         cursor.execute(f"CREATE TEMP TABLE {self.staging} (n integer{columns})")
@@ -79,19 +105,27 @@ class MergeStager:
     def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
         superseded = self._superseded(low, high)
         bounds = {"low": low, "high": high, "superseded": [*superseded]}
-        cursor.execute(self._statement, self._constants | bounds)
-        created, updated, given, written = _only_row(cursor)
+        cursor.execute(self._statement, self._constants | self._given | bounds)
+        created, updated, given, written, left_out, line = _only_row(cursor)
         if self.parent:
-            updated += len(self._link_parents(cursor, self.parent, bounds) - set(written))
+            bounds["superseded"] += left_out or []
+            linked = self._link_parents(cursor, self.parent, bounds, line)
+            updated += len(linked - set(written))
         # What is checked only at commit is checked here, where one row can still be told apart.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        self.chunk.warnings += self._warnings(superseded)
+        self.chunk.warnings += self._warnings(superseded, left_out or [])
+        skipped = len(left_out or [])
         return Counters(
             created=created,
             updated=updated,
-            unchanged=given - created - updated,
-            skipped=len(superseded),
+            unchanged=given - created - updated - skipped,
+            skipped=len(superseded) + skipped,
         )
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """The parameters of the ledger's lines."""
+        return self.ledger.parameters(self.chunk) if self.ledger else {}
 
     def _superseded(self, low: int, high: int) -> dict[int, int]:
         """Of the rows of this range with the same key, all but the last: number to the last's."""
@@ -101,17 +135,22 @@ class MergeStager:
             found.update(dict.fromkeys(numbers[:-1], max(numbers, default=0)))
         return found
 
-    def _warnings(self, superseded: dict[int, int]) -> list[ItemWarning]:
-        rows, keys = self.chunk.row_numbers, self.chunk.keys
+    def _warnings(self, superseded: dict[int, int], left_out: list[int]) -> list[ItemWarning]:
+        rows = self.chunk.row_numbers
+        said = [
+            (n, "superseded", f"Row {rows[last]} has the same key and came later.")
+            for n, last in superseded.items()
+        ]
+        said += [(n, *LEFT_OUT[self.mode]) for n in left_out]
         return [
             ItemWarning(
-                code="superseded",
-                message=f"Row {rows[last]} has the same key and came later.",
+                code=code,
+                message=message,
                 row=rows[n],
-                key=keys[n],
+                key=self.chunk.keys[n],
                 outcome="skipped",
             )
-            for n, last in sorted(superseded.items())
+            for n, code, message in sorted(said)
         ]
 
     def explain(self, error: psycopg.Error) -> tuple[str, str, str]:
@@ -124,51 +163,120 @@ class MergeStager:
 
     @cached_property
     def _statement(self) -> str:
-        """Answers how many rows were created, updated and given, and which were written."""
+        """Answers how many rows were created, updated and given, which were written, which were
+        left out because of the mode, and the number of the ledger's first line."""
+        lines = f", lines AS ({self._lines})" if self.ledger else ""
         return f"""
             WITH source AS ({self._source}),
-            written AS ({self._insert}){self._links}
+            written AS ({self._update if self.mode == Mode.UPDATE else self._insert}){self._links}
+            {lines}
             SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),
                 (SELECT count(*) FROM pg_temp.{self.staging} s WHERE {IN_RANGE}),
-                {"coalesce(array_agg(pk), '{}')" if self.parent else "NULL"}
+                {"coalesce(array_agg(pk), '{}')" if self.parent else "NULL"},
+                {self._left_out},
+                {"(SELECT min(id) FROM lines)" if self.ledger else "NULL"}
             FROM written"""
 
     @cached_property
     def _source(self) -> str:
-        """The staged rows that the target does not have, or has with other values."""
-        conditions = [f"t.{self.pk} IS NULL"]
+        """The staged rows that the target does not have, or has with other values.
+
+        With a ledger, the others too: `differs` tells them apart.
+        """
+        further = f", t.{self.pk} AS target"
+        further += "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
+        joins = ""
+        conditions = []
         if self.changing:
             old = ", ".join(f"t.{_column(of)}" for of in self.changing)
             new = ", ".join(self._merged("t", "s", of) for of in self.changing)
             conditions.append(f"ROW({old}) IS DISTINCT FROM ROW({new})")
-        further = "".join(f", {self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
-        joins = ""
         for number, of in enumerate(self.many):
             joins += f" LEFT JOIN LATERAL ({self._current_links(of)}) AS m{number} ON TRUE"
             further += f", m{number}.keys AS old{number}"
             conditions.append(f"m{number}.keys IS DISTINCT FROM s.{_column(of)}")
+        differs = self._wanted(" OR ".join(conditions) or "FALSE")
+        if self.ledger:
+            further, differs = f"{further}, ({differs}) AS differs", "TRUE"
         return f"""SELECT s.*{further} FROM pg_temp.{self.staging} s
             LEFT JOIN {self.table} t ON {self._same_key("t", "s")}{joins}
-            WHERE {IN_RANGE} AND ({" OR ".join(conditions)})"""
+            WHERE {IN_RANGE} AND ({differs})"""
 
-    @cached_property
+    def _wanted(self, differs: str) -> str:
+        """The condition under which the mode writes a row."""
+        absent = f"t.{self.pk} IS NULL"
+        match self.mode:
+            case Mode.CREATE:
+                return absent
+            case Mode.UPDATE:
+                return f"t.{self.pk} IS NOT NULL AND ({differs})"
+        return f"{absent} OR {differs}"
+
+    @property
     def _insert(self) -> str:
         staged = [_column(of) for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
         names = [*staged, *self._defaults]
         values = [*staged, *self._defaults.values()]
         order = ", ".join(f"k{i}" for i in range(len(self.keys)))
         conflict = ", ".join(self._fold("", of) for of in self.keys)
-        folded = ""
-        if self.many:  # which find the written rows again by their keys
-            folded = "".join(f", {self._fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
+        update = f"UPDATE SET {', '.join(self._changes('EXCLUDED'))}"
+        rows = "source WHERE differs" if self.ledger else "source"
         return f"""INSERT INTO {self.table} AS t ({", ".join(names)})
-            SELECT {", ".join(values)} FROM source ORDER BY {order}
-            ON CONFLICT ({conflict}) DO UPDATE SET {", ".join(self._changes)}
-            RETURNING t.{self.pk} AS pk, old.{self.pk} IS NULL AS created{folded}"""
+            SELECT {", ".join(values)} FROM {rows} ORDER BY {order}
+            ON CONFLICT ({conflict}) DO {"NOTHING" if self.mode == Mode.CREATE else update}
+            RETURNING t.{self.pk} AS pk, old.{self.pk} IS NULL AS created{self._returned}"""
 
     @property
-    def _changes(self) -> list[str]:
-        changes = [f"{_column(of)} = {self._merged('t', 'EXCLUDED', of)}" for of in self.changing]
+    def _update(self) -> str:
+        return f"""UPDATE {self.table} AS t SET {", ".join(self._changes("source"))}
+            FROM source WHERE t.{self.pk} = source.target{" AND differs" * bool(self.ledger)}
+            RETURNING t.{self.pk} AS pk, FALSE AS created{self._returned}"""
+
+    @property
+    def _returned(self) -> str:
+        """What is needed further of the written rows: their keys, their images."""
+        returned = ""
+        if self.many or self.ledger or self.mode == Mode.CREATE:
+            returned = "".join(f", {self._fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
+        if self.ledger:
+            created = f"old.{self.pk} IS NULL"
+            returned += f", {images([str(of.field.column) for of in self.changing], created)}"
+        return returned
+
+    @property
+    def _left_out(self) -> str:
+        """The numbers of the rows that the mode does not write, as a subselect."""
+        match self.mode:
+            case Mode.CREATE:
+                same = " AND ".join(
+                    f"w.k{i} = {self._fold('s', of)}" for i, of in enumerate(self.keys)
+                )
+                missing = f"NOT EXISTS (SELECT FROM written w WHERE {same})"
+            case Mode.UPDATE:
+                there = self._same_key("t", "s")
+                missing = f"NOT EXISTS (SELECT FROM {self.table} t WHERE {there})"
+            case _:
+                return "NULL"
+        return f"""(SELECT coalesce(array_agg(s.n), '{{}}') FROM pg_temp.{self.staging} s
+            WHERE {IN_RANGE} AND {missing})"""
+
+    @property
+    def _lines(self) -> str:
+        """The ledger's lines: one for every row that was written or is the same."""
+        assert self.ledger
+        many = [
+            (str(of.field.name), f"source.old{number}", f"source.{_column(of)}")
+            for number, of in enumerate(self.many)
+        ]
+        same = " AND ".join(f"w.k{i} = source.k{i}" for i in range(len(self.keys)))
+        known = "w.pk IS NOT NULL"
+        if self.mode != Mode.CREATE:
+            known += " OR source.target IS NOT NULL"
+        return f"""{self.ledger.insert(many)}
+            LEFT JOIN written w ON {same} WHERE {known} ORDER BY source.n RETURNING id"""
+
+    def _changes(self, new: str) -> list[str]:
+        changes = [f"{_column(of)} = {self._merged('t', new, of)}" for of in self.changing]
         changes += [f"{name} = {value}" for name, value in self._touched.items()]
         return changes or [f"{_column(of)} = t.{_column(of)}" for of in self.keys]
 
@@ -239,9 +347,12 @@ class MergeStager:
     # --- A relation to rows of the same model -----------------------------------------------------
 
     def _link_parents(
-        self, cursor: psycopg.Cursor, of: StagedField, bounds: dict[str, Any]
+        self, cursor: psycopg.Cursor, of: StagedField, bounds: dict[str, Any], line: int | None
     ) -> set[Any]:
-        """Give the staged rows their parents; returns the primary keys that had another one."""
+        """Give the staged rows their parents; returns the primary keys that had another one.
+
+        `line` is the first of this merge in the ledger.
+        """
         column, key = _column(of), self.keys[0]
         parent = f"{self._fold('p', key)} = {self._fold('s', key, column)}"
         cursor.execute(
@@ -255,15 +366,17 @@ class MergeStager:
         if missing := cursor.fetchone():
             raise _unresolved(of, "unknown_reference", f"{missing[0]!r} was itself left out.")
         touched = "".join(f", {name} = {value}" for name, value in self._touched.items())
+        noted = self.ledger.note(str(of.field.column)) if self.ledger else ""
         cursor.execute(
-            f"""UPDATE {self.table} t SET {column} = link.parent{touched}
+            f"""WITH linked AS (UPDATE {self.table} t SET {column} = link.parent{touched}
             FROM (SELECT c.{self.pk} AS pk, p.{self.pk} AS parent FROM pg_temp.{self.staging} s
                 JOIN {self.table} c ON {self._same_key("c", "s")}
                 LEFT JOIN {self.table} p ON {parent}
                 WHERE {IN_RANGE}) AS link
             WHERE t.{self.pk} = link.pk AND t.{column} IS DISTINCT FROM link.parent
-            RETURNING t.{self.pk}""",
-            bounds,
+            RETURNING t.{self.pk} AS pk, old.{column} AS before, new.{column} AS after){noted}
+            SELECT pk FROM linked""",
+            bounds | self._given | {"line": line},
         )
         linked = {pk for (pk,) in cursor.fetchall()}
         if linked:
@@ -298,7 +411,7 @@ class MergeStager:
         column = _column(of)
         if of.kind is not Kind.MERGED:
             return f"{new}.{column}"
-        keys = ", ".join(_literal(key) for key in of.keys)
+        keys = ", ".join(literal(key) for key in of.keys)
         return f"(coalesce({old}.{column}, '{{}}') - ARRAY[{keys}]) || {new}.{column}"
 
 
@@ -370,8 +483,3 @@ def _now(field: models.Field) -> str:
     if isinstance(field, models.DateTimeField):
         return "CURRENT_TIMESTAMP"
     return "CURRENT_DATE" if isinstance(field, models.DateField) else "LOCALTIME"
-
-
-def _literal(text: str) -> str:
-    """A text as an SQL literal within a statement that has parameters."""
-    return "'" + text.replace("'", "''").replace("%", "%%") + "'"

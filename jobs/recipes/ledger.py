@@ -1,0 +1,91 @@
+"""The ledger of changes in SQL: what became of each row, written by the statement that did it.
+
+It knows the columns of a table, not where the new values come from. Lines are the rows of
+`jobs.models.RowChange`; images are JSON objects of the changed columns, by column.
+"""
+
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from jobs.definition import StagedChunk
+from jobs.recipes.keys import literal, quote
+
+COLUMNS = 'execution_id, "row", key, target, outcome, before, after'
+KEY_LENGTH = 200  # characters
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Whose lines are written, and to which table."""
+
+    execution_id: UUID
+    table: str = "jobs_rowchange"
+
+    def prepare(self, cursor: psycopg.Cursor) -> None:
+        """Have times written the same way by every session, so that images can be compared."""
+        cursor.execute("SET TIME ZONE 'UTC'")
+
+    def parameters(self, chunk: StagedChunk) -> dict[str, Any]:
+        """What the statements need to know about the rows of a chunk."""
+        return {"execution": self.execution_id, "rows": chunk.row_numbers, "keys": chunk.keys}
+
+    def insert(self, many: Sequence[tuple[str, str, str]]) -> str:
+        """The beginning of an INSERT from `source`, to which `written w` is still to be joined.
+
+        `source` has the number n of each row and its `target` before the change; `written` the
+        images of the columns. `many` are the relations: name, keys before and after, as SQL.
+        """
+        images = [_joined("w.before", many, 1), _joined("w.after", many, 2)]
+        return f"""INSERT INTO {self.table} ({COLUMNS})
+            SELECT %(execution)s::uuid, given.number, left(given.key, {KEY_LENGTH}),
+                coalesce(w.pk, source.target)::text,
+                CASE WHEN w.pk IS NULL THEN 'unchanged'
+                    WHEN w.created THEN 'created' ELSE 'updated' END,
+                {", ".join(images)}
+            FROM source JOIN unnest(%(rows)s::bigint[], %(keys)s::text[])
+                WITH ORDINALITY AS given(number, key, place) ON given.place = source.n + 1"""
+
+    def note(self, column: str) -> str:
+        """A further part of a statement: add what `linked` (pk, before, after) did to a column."""
+        name = literal(column)
+        return f""", noted AS (UPDATE {self.table} c SET
+                outcome = CASE c.outcome WHEN 'unchanged' THEN 'updated' ELSE c.outcome END,
+                before = CASE WHEN c.outcome <> 'created' THEN coalesce(c.before, '{{}}')
+                    || jsonb_build_object({name}, linked.before) END,
+                after = coalesce(c.after, '{{}}') || jsonb_build_object({name}, linked.after)
+            FROM linked WHERE c.execution_id = %(execution)s AND c.id >= %(line)s
+                AND c.target = linked.pk::text)"""
+
+
+def images(columns: Sequence[str], created: str) -> str:
+    """For RETURNING: `before` and `after`, of the changed columns among these.
+
+    Of a row for which the condition `created` holds, all columns as they are now.
+    """
+    before = " || ".join(["'{}'::jsonb", *(_image("old", column) for column in columns)])
+    after = " || ".join(["'{}'::jsonb", *(_image("new", column) for column in columns)])
+    return f"""CASE WHEN NOT ({created}) THEN {before} END AS before,
+                CASE WHEN {created} THEN to_jsonb(new) ELSE {after} END AS after"""
+
+
+def _image(version: str, column: str) -> str:
+    name = quote(column)
+    image = f"jsonb_build_object({literal(column)}, {version}.{name})"
+    return f"CASE WHEN old.{name} IS DISTINCT FROM new.{name} THEN {image} ELSE '{{}}' END"
+
+
+def _joined(image: str, many: Sequence[tuple[str, str, str]], side: int) -> str:
+    """The image with the relations whose keys differ."""
+    for relation in many:
+        name, before, after = relation
+        keys = f"jsonb_build_object({literal(name)}, {relation[side]})"
+        image += f" || CASE WHEN {before} IS DISTINCT FROM {after} THEN {keys} ELSE '{{}}' END"
+    return image
