@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import OuterRef
 
 from jobs.definition import FunctionStep, Job
-from jobs.recipes.imports import DELIMITER_CHOICES, delimiter_of
+from jobs.formats.reading import DELIMITER_CHOICES
 from jobs.resources import Column, Resource, ResourceClass
 
 CHECKPOINT_SECONDS = 1.0
@@ -65,7 +65,8 @@ class ExportJob(Job):
         return {"rows": rows}
 
     def _copy(self, selection: Selection, file: Any, context: Any) -> int:
-        delimiter = delimiter_of(self.parameters) or ";"
+        chosen = self.parameters.get("delimiter") or ";"
+        delimiter = "\t" if chosen == "tab" else chosen
         header = io.StringIO()
         csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(selection.header)
         file.write(header.getvalue().encode())
