@@ -1,16 +1,22 @@
 """`python -m benchmarks [name …] [options]`; `manage.py bench` starts it with its servers."""
 
 import argparse
+import os
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks import fleet
 from benchmarks.machine import Machine
 from benchmarks.report import Report, write
 
-MODULES = {"import": "import_rows", "stop": "stop", "memory": "memory", "engine": "engine"}
+MODULES = {
+    "import": "import_rows", "costs": "costs", "memory": "memory", "peers": "peers",
+    "stop": "stop", "engine": "engine",
+}  # fmt: skip
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
 
 
@@ -23,8 +29,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manage.py bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(MODULES)}")
-    parser.add_argument("--rows", type=int, default=100_000, help="of the file (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the file (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="one file for all results")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(MODULES)):
@@ -47,8 +53,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         reports: list[Report] = []
         for name in options.names:
             try:
-                measure = import_module(f"benchmarks.{MODULES[name]}").measure
-                report = measure(own, folder, options.rows, options.rounds)
+                report = _measured(name, own, folder, options)
             except Failed as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 return 1
@@ -60,6 +65,20 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     if options.json:
         write(options.json, machine, reports)
     return 0
+
+
+def _measured(name: str, own: Any, folder: Path, options: argparse.Namespace) -> Report:
+    """The report of one benchmark, with the machine's load around it."""
+    print(f"\n{name} …", flush=True)
+    began, before = time.monotonic(), os.getloadavg()[0]
+    measure = import_module(f"benchmarks.{MODULES[name]}").measure
+    report = measure(own, folder, options.rows, options.rounds)
+    took, after = time.monotonic() - began, os.getloadavg()[0]
+    report.notes.append(
+        f"Load of the machine: {before:.1f} before, {after:.1f} after; it took {took:.0f} s."
+    )
+    report.data["load"] = {"before": before, "after": after, "seconds": took}
+    return report
 
 
 if __name__ == "__main__":

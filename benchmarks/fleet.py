@@ -12,8 +12,8 @@ import psycopg
 from config.local.environment import ROOT
 from config.local.processes import Process, stop_all
 
-DATABASE = "millrace_benchmarks"
-APP = "benchmarks.products"
+DATABASE = os.environ.get("MILLRACE_BENCHMARKS", "millrace_benchmarks")
+APPS = ("benchmarks.products", "benchmarks.food")
 CELERY = (
     sys.executable, "-m", "celery", "-A", "config", "worker", "--pool=prefork",
     "--loglevel=WARNING", "--without-gossip", "--without-mingle", "--disable-prefetch",
@@ -26,10 +26,10 @@ def running(folder: Path) -> Iterator[None]:
     server = os.environ["DATABASE_URL"]
     _administer(server, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
     _administer(server, f"CREATE DATABASE {DATABASE}")
-    apps = [os.environ.get("MILLRACE_APPS", ""), APP]
+    apps = [os.environ.get("MILLRACE_APPS", ""), *APPS]
     os.environ |= {
         "DATABASE_URL": urlsplit(server)._replace(path=f"/{DATABASE}").geturl(),
-        "JOBS_KEY_PREFIX": "benchmarks:",
+        "JOBS_KEY_PREFIX": f"{DATABASE}:",
         "MILLRACE_APPS": ",".join(filter(None, apps)),
         "MILLRACE_FILES": str(folder / "files"),
         "MILLRACE_LOG_LEVEL": "WARNING",
@@ -42,7 +42,7 @@ def running(folder: Path) -> Iterator[None]:
         variables={"MILLRACE_ROLE": "controller"},
     )
     try:
-        with worker(folder, "default", slots=1):
+        with worker(folder, "default", slots=2):  # for a step in two parts
             controller.start()
             yield
     finally:

@@ -1,13 +1,15 @@
-"""The other side: the whole platform, from the upload to the last commit."""
+"""The platform's side: from the upload to the last commit, as a client launches it."""
 
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from django.core.files import File
+from django.core.files.storage import default_storage
 
+from benchmarks.usage import usage_of
 from jobs import control
 from jobs.models import JobExecution
 from jobs.states import FINISHED, Status
@@ -22,7 +24,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What one import took.
+    """What one execution took.
 
     `seconds` are those of the execution, from the claim to its end; `seen_seconds` those of whoever
     launched it, until they see the end. `peak_bytes` is the largest memory of the job process and
@@ -35,17 +37,34 @@ class Run:
     peak_bytes: int
     cpu_seconds: float
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counters of its step that are not zero."""
+        counters = asdict(self.execution.steps.get().counters)
+        return {name: count for name, count in counters.items() if count}
 
-def launch(path: Path) -> JobExecution:
-    """Upload the file and launch its import."""
-    with path.open("rb") as file:
-        upload = control.upload(File(file), user=None)
-    return control.launch(job=JOB, parameters={"file": str(upload.pk)})
+    def expect(self, **counts: int) -> "Run":
+        """Itself. Raises Failed unless it has counted so, and nothing else."""
+        if self.counts != {name: count for name, count in counts.items() if count}:
+            raise Failed(f"{self.execution.name} counted {self.counts} instead of {counts}.")
+        return self
+
+    def output(self) -> Path:
+        """The file that it made."""
+        return Path(default_storage.path(self.execution.files.get(role="output").file.name))
 
 
-def run(path: Path) -> Run:
-    """Import the file, all of it."""
-    execution = launch(path)
+def launch(path: Path | None = None, job: str = JOB, **parameters: Any) -> JobExecution:
+    """Upload the file, if there is one, and launch the job."""
+    if path:
+        with path.open("rb") as file:
+            parameters["file"] = str(control.upload(File(file), user=None).pk)
+    return control.launch(job=job, parameters=parameters)
+
+
+def run(path: Path | None = None, job: str = JOB, **parameters: Any) -> Run:
+    """Launch the job and see it through to its completion; its input is removed then."""
+    execution = launch(path, job, **parameters)
     began, peak, cpu = time.monotonic(), 0, 0.0
 
     def has_ended() -> bool:
@@ -56,11 +75,10 @@ def run(path: Path) -> Run:
 
     wait(execution, has_ended)
     seen = time.monotonic() - began
-    if execution.status != Status.COMPLETED or execution.warnings_count:
-        raise Failed(
-            f"The import ended {execution.status} with {execution.warnings_count} warnings: "
-            f"{execution.error}"
-        )
+    if execution.status != Status.COMPLETED:
+        raise Failed(f"{execution.name} ended {execution.status}: {execution.error}")
+    for given in execution.files.filter(role="input"):
+        default_storage.delete(given.file.name)
     took = (execution.finished_at - execution.started_at).total_seconds()
     return Run(execution, took, seen, peak, cpu)
 
@@ -76,15 +94,3 @@ def wait(execution: JobExecution, fact: Callable[[], bool], seconds: float = 900
         if time.monotonic() > deadline:
             raise Failed(f"After {seconds} s {execution.name} is still {execution.status}.")
         time.sleep(LOOK_SECONDS)
-
-
-def usage_of(pid: int | None) -> tuple[int, float]:
-    """The most memory that the process has had, in bytes, and its CPU seconds; 0 if it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    except OSError:
-        return 0, 0.0
-    lines = status.splitlines()
-    kilobytes = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), "0")
-    return int(kilobytes) * 1024, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")

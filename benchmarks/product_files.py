@@ -1,11 +1,11 @@
 """CSV files of generated products, the same on every machine and in every run."""
 
 import csv
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 CATEGORIES = [f"category-{number:03}" for number in range(500)]
@@ -28,38 +28,84 @@ WORDS = (
     "loose", "elegant", "simple", "durable", "washable", "lined", "breathable",
 )  # fmt: skip
 
+BAD_EVERY = 100  # one row in so many is bad: 1 %
+FAULTS = {"price": "12,50 EUR", "category": "none", "stock": "1.5", "enabled": "perhaps",
+          "released_on": "in spring"}  # fmt: skip
+REFUSED_STOCK = "-1"  # a number that only a constraint of the table refuses
+
 
 @dataclass(frozen=True)
 class ProductFile:
-    """The same products twice: as people have them, and prepared for the target's columns.
+    """Products in 18 columns: `path` has all `rows`, `bad` of which have a cell that cannot be.
 
-    `path` has 18 columns. `prepared_path` has 11: the last eight are one JSON text already.
+    `good_path` has the others only, for a side that one bad cell ends.
     """
 
     path: Path
-    prepared_path: Path
+    good_path: Path
     rows: int
+
+    @property
+    def bad(self) -> int:
+        return self.rows // BAD_EVERY
+
+    @property
+    def good(self) -> int:
+        return self.rows - self.bad
 
 
 def write_products(folder: Path, rows: int, *, changed: bool = False) -> ProductFile:
-    """Write the products; `changed` differs in every row, in two columns and one JSON value."""
+    """Write the products, once; `changed` differs in every row, in two columns and one value."""
     name = f"products-{rows}{'-changed' if changed else ''}"
-    file = ProductFile(folder / f"{name}.csv", folder / f"{name}-prepared.csv", rows)
-    with (
-        file.path.open("w", encoding="utf-8", newline="") as plain,
-        file.prepared_path.open("w", encoding="utf-8", newline="") as prepared,
-    ):
-        plain_writer, prepared_writer = csv.writer(plain), csv.writer(prepared)
-        plain_writer.writerow(COLUMNS + VALUES)
-        prepared_writer.writerow((*COLUMNS, "values"))
-        for cells, values in _products(rows, changed):
-            plain_writer.writerow((*cells, *values))
-            text = json.dumps(dict(zip(VALUES, values, strict=True)))
-            prepared_writer.writerow((*cells, text))
+    file = ProductFile(folder / f"{name}.csv", folder / f"{name}-good.csv", rows)
+    if file.path.exists():
+        return file
+    with _opened(file.path) as whole, _opened(file.good_path) as good:
+        all_rows, good_rows = csv.writer(whole), csv.writer(good)
+        for writer in (all_rows, good_rows):
+            writer.writerow(COLUMNS + VALUES)
+        for number, cells in enumerate(_products(rows, changed), 1):
+            if number % BAD_EVERY == 0:
+                _spoil(cells, number // BAD_EVERY)
+            else:
+                good_rows.writerow(cells)
+            all_rows.writerow(cells)
     return file
 
 
-def _products(rows: int, changed: bool) -> Iterator[tuple[tuple, tuple]]:
+def first_rows(file: ProductFile, rows: int) -> Path:
+    """A file of the first good rows only."""
+    path = file.good_path.with_name(f"{file.good_path.stem}-first-{rows}.csv")
+    with file.good_path.open(encoding="utf-8") as source:
+        path.write_text("".join(islice(source, rows + 1)), encoding="utf-8")
+    return path
+
+
+def with_refused_rows(path: Path, every: int) -> tuple[Path, int]:
+    """The same file, but one row in so many is refused by the table; and how many."""
+    found = path.with_name(f"{path.stem}-refused.csv")
+    with path.open(encoding="utf-8", newline="") as source, _opened(found) as target:
+        rows, writer = csv.reader(source), csv.writer(target)
+        writer.writerow(next(rows))
+        refused, place = 0, COLUMNS.index("stock")
+        for number, cells in enumerate(rows, 1):
+            if number % every == every // 2:
+                refused, cells[place] = refused + 1, REFUSED_STOCK
+            writer.writerow(cells)
+    return found, refused
+
+
+def _opened(path: Path):
+    return path.open("w", encoding="utf-8", newline="")
+
+
+def _spoil(cells: list, turn: int) -> None:
+    """Put a fault into the row, another one each time."""
+    column, text = list(FAULTS.items())[turn % len(FAULTS)]
+    cells[COLUMNS.index(column)] = text
+
+
+def _products(rows: int, changed: bool) -> Iterator[list]:
     pick = random.Random(SEED)
     for number in range(rows):
         cents, stock = pick.randrange(100, 100_000), pick.randrange(500)
@@ -68,7 +114,7 @@ def _products(rows: int, changed: bool) -> Iterator[tuple[tuple, tuple]]:
             cents, stock, grams = cents + 7, stock + 1, grams + 1
         released = date(2020, 1, 1) + timedelta(days=pick.randrange(2_000))
         changed_at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=pick.randrange(10**7))
-        cells = (
+        yield [
             f"SKU-{number:08}",
             f"{pick.choice(WORDS).capitalize()} {pick.choice(MATERIALS)} product {number}",
             pick.choice(CATEGORIES),
@@ -79,8 +125,6 @@ def _products(rows: int, changed: bool) -> Iterator[tuple[tuple, tuple]]:
             pick.randrange(2),
             released.isoformat(),
             changed_at.isoformat(),
-        )
-        values = (
             pick.choice(COLORS),
             pick.choice(SIZES),
             pick.choice(MATERIALS),
@@ -89,5 +133,4 @@ def _products(rows: int, changed: bool) -> Iterator[tuple[tuple, tuple]]:
             pick.choice(COUNTRIES),
             pick.choice(SEASONS),
             pick.choice(CARES),
-        )
-        yield cells, values
+        ]

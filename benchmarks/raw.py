@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.product_files import COLUMNS, VALUES, ProductFile
+from benchmarks.product_files import COLUMNS, VALUES
 from benchmarks.target import FIELDS, TABLE, read_blocks
 
 TYPES = (
@@ -13,27 +13,21 @@ TYPES = (
     "numeric", "integer", "boolean", "date", "timestamptz",
 )  # fmt: skip
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in FIELDS.split(", ") if name != "sku")
+# An export by hand: the columns of the imported file, as PostgreSQL writes them.
+EXPORT = f"""COPY (SELECT p.sku, p.name, c.code AS category, b.code AS brand, p.description,
+    p.price, p.stock, p.enabled, p.released_on, p.changed_at,
+    {", ".join(f"p.values ->> '{name}' AS {name}" for name in VALUES)}
+    FROM {TABLE} p JOIN products_category c ON c.id = p.category_id
+    JOIN products_brand b ON b.id = p.brand_id ORDER BY p.id) TO STDOUT (FORMAT csv, HEADER)"""
 
 
-def load_plain(connection: psycopg.Connection, file: ProductFile) -> float:
-    """Load the very file that the platform gets; PostgreSQL builds the JSON. Returns seconds."""
-    members = ", ".join(f"'{name}', s.{name}" for name in VALUES)
+def load(connection: psycopg.Connection, path: Path) -> float:
+    """Load the file; PostgreSQL builds the JSON and finds the references. Returns seconds."""
     staged = [*zip(COLUMNS, TYPES, strict=True), *((name, "text") for name in VALUES)]
-    return _load(connection, file.path, staged, f"jsonb_build_object({members})")
-
-
-def load_prepared(connection: psycopg.Connection, file: ProductFile) -> float:
-    """Load the same rows with their JSON made beforehand: nothing is left to do but to store."""
-    staged = [*zip(COLUMNS, TYPES, strict=True), ("values", "jsonb")]
-    return _load(connection, file.prepared_path, staged, "s.values")
-
-
-def _load(
-    connection: psycopg.Connection, path: Path, staged: list[tuple[str, str]], values: str
-) -> float:
     definition = ", ".join(f"{name} {of}" for name, of in staged)
     given = {"category": "c.id", "brand": "b.id"}
     selected = ", ".join(given.get(name, f"s.{name}") for name in COLUMNS)
+    members = ", ".join(f"'{name}', s.{name}" for name in VALUES)
     began = time.monotonic()
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE incoming ({definition}) ON COMMIT DROP")
@@ -41,9 +35,19 @@ def _load(
             for block in read_blocks(path):
                 copy.write(block)
         cursor.execute(
-            f"""INSERT INTO {TABLE} ({FIELDS}) SELECT {selected}, {values} FROM incoming s
+            f"""INSERT INTO {TABLE} ({FIELDS})
+            SELECT {selected}, jsonb_build_object({members}) FROM incoming s
             JOIN products_category c ON c.code = s.category
             JOIN products_brand b ON b.code = s.brand
             ON CONFLICT (sku) DO UPDATE SET {CHANGES}"""
         )
+    return time.monotonic() - began
+
+
+def save(connection: psycopg.Connection, path: Path) -> float:
+    """Write all products to the file. Returns seconds."""
+    began = time.monotonic()
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(EXPORT) as copy:
+        for block in copy:
+            file.write(block)
     return time.monotonic() - began

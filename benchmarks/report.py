@@ -35,6 +35,11 @@ class Report:
             print(f"* {note}")
 
 
+def progress(what: str, seconds: float) -> None:
+    """Say what has just been measured."""
+    print(f"  {what}: {seconds:.2f} s", flush=True)
+
+
 def p95(values: Sequence[float]) -> float:
     """The value that 95 of 100 do not exceed."""
     return sorted(values)[math.ceil(0.95 * len(values)) - 1]

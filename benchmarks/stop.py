@@ -16,11 +16,13 @@ from jobs import control
 from jobs.states import FINISHED, Status
 
 LEAST_ROUNDS = 5
+MOST_ROWS = 100_000
 TARGET_SECONDS = 1.5
 
 
 def measure(connection: psycopg.Connection, folder: Path, rows: int, rounds: int) -> Report:
     """Stop the import of new rows at a random moment, again and again."""
+    rows = min(rows, MOST_ROWS)
     table, file = Target(connection), write_products(folder, rows)
     moments = random.Random(1)
     stopped, seen = [], []

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -24,6 +25,24 @@ class ProductResource(Resource):
     ]  # fmt: skip
     lookups = {"category": "code", "brand": "code"}
     extra = "values"
+
+
+@resource("products.divided")
+class DividedResource(ProductResource):
+    """The same, imported by two executions that divide the rows between them."""
+
+    partitions = 2
+
+
+@resource("products.cleaned")
+class CleanedResource(ProductResource):
+    """The same, each of its cells checked by Django's `field.clean()`."""
+
+    converters = {
+        field.name: partial(field.clean, model_instance=None)
+        for field in Product._meta.concrete_fields
+        if field.name in ProductResource.fields and not field.is_relation
+    }
 
 
 class Items(forms.Form):

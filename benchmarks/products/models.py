@@ -30,5 +30,10 @@ class Product(models.Model):
     changed_at = models.DateTimeField()
     values = models.JSONField(default=dict)
 
+    class Meta:
+        constraints = (
+            models.CheckConstraint(name="stock_is_there", condition=models.Q(stock__gte=0)),
+        )
+
     def __str__(self) -> str:
         return self.sku
