@@ -18,6 +18,8 @@ CLEANED = "products.cleaned.import"
 COLUMNS = ["import", "seconds", "times that of", "rows/s", "job CPU µs/row"]
 # What is compared with what, and at most how many times its time it may take.
 LIMITS = {
+    "new, with ledger": ("new", 1.6),
+    "changed, with ledger": ("changed", 1.6),
     "new, a refused row in each chunk": ("new", 2.0),
     "new, with field.clean()": ("new", None),
 }
@@ -35,9 +37,11 @@ def measure(connection: psycopg.Connection, folder: Path, rows: int, rounds: int
     table.remember()
     cases = {
         "new": (file.good_path, JOB, {}),
+        "new, with ledger": (file.good_path, JOB, {"ledger": True}),
         "new, a refused row in each chunk": (refused, JOB, {}),
         "new, with field.clean()": (file.good_path, CLEANED, {}),
         "changed": (changed, JOB, {}),
+        "changed, with ledger": (changed, JOB, {"ledger": True}),
     }
     runs: dict[str, list[Run]] = defaultdict(list)
     for number in range(rounds):

@@ -50,7 +50,7 @@ def load(resource: type[ModelResource], path: Path) -> None:
         rows = tablib.Dataset().load(file, format="csv")
     result = resource().import_data(rows, dry_run=False)
     if result.has_errors() or result.has_validation_errors():
-        said = [row.error for row in result.invalid_rows] + [each for each in result.error_rows]
+        said = [row.error for row in result.invalid_rows] + list(result.error_rows)
         raise Failed(f"django-import-export: {dict(result.totals)}: {said[:1]}")
 
 
