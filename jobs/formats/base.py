@@ -107,6 +107,15 @@ class Reader(Protocol):
         """Read the single records that start at these positions, in the order given."""
 
 
+def letters(index: int) -> str:
+    """The name of a column without one, by its index: A, B, … Z, AA, AB, …"""
+    name = ""
+    while index >= 0:
+        index, letter = divmod(index, 26)
+        name, index = chr(65 + letter) + name, index - 1
+    return name
+
+
 def check_names(names: list[str]) -> None:
     """Raise JobError for the first name of a header that cannot be used."""
     if len(names) > COLUMN_LIMIT:
