@@ -137,6 +137,16 @@ class ProductResource(Resource):
                 seen.add(column.names)
                 yield column
 
+    def extra_names(self) -> list[str]:
+        """The columns of attributes that have one alone, and of measures with their units."""
+        found = Attribute.objects.filter(localizable=False, scopable=False).order_by("code")
+        names = []
+        for attribute in found.exclude(type=Attribute.Type.PRICE):
+            names.append(attribute.code)
+            if attribute.type == Attribute.Type.METRIC:
+                names.append(f"{attribute.code}-unit")
+        return names
+
     def _options(self) -> dict[int, dict[str, str]]:
         """The codes of options by attribute: as spelled and folded, to their spelling."""
         options: dict[int, dict[str, str]] = {}
@@ -226,6 +236,7 @@ def metric(attribute: Attribute) -> Callable[[str, str], dict[str, str]]:
     """An amount with its unit, by default the attribute's; the amount stays as it is written."""
     amount_of = number(attribute)
 
+    @convert.reads(convert.A_NUMBER, convert.A_TEXT)
     def convert_metric(amount: str, unit: str) -> dict[str, str]:
         unit = unit.strip() or attribute.default_metric_unit
         if not amount:

@@ -217,14 +217,19 @@ class StagedStep(StepOptions):
 
     `chunks(cursor, pace)` parses the source from behind the cursor in chunks of about `pace.size`
     rows, each not empty of progress: the last may hold no rows but a new cursor. `length()` is the
-    size of the source in bytes, or None; `count()` the number of rows, or None. `partitions` as
-    for a `ChunkStep`.
+    size of the source in bytes, or None; `count()` the number of rows, or None; `columns()` the
+    names of what its records have. `partitions` as for a `ChunkStep`.
+
+    `judge(counters)` is asked behind every chunk, with what has become of the rows in all attempts
+    and parts so far; it may raise JobError, and what is committed stays.
     """
 
     chunks: Callable[[Cursor | None, Pace], Iterator[StagedChunk]]
     stager: Callable[[], Stager]
     length: Callable[[], int | None] = lambda: None
     count: Callable[[], int | None] = lambda: None
+    columns: Callable[[], list[str] | None] = lambda: None
+    judge: Callable[[Counters], None] | None = None
     partitions: int = 1
 
 

@@ -77,6 +77,19 @@ class Resource:
                     yield Column(names=(name,), field=field, key=name.removeprefix(prefix))
                     break
 
+    def extra_names(self) -> list[str]:
+        """The names of further columns, as far as they can be listed: what mappings offer."""
+        return []
+
+    def names(self) -> list[str]:
+        """The names that headers of files may have, as exports write them."""
+        own = [
+            self.field_column(name).names[0]
+            for name in self.fields
+            if name not in self.extra_fields()
+        ]
+        return own + [name for name in self.extra_names() if name not in own]
+
     def queryset(self) -> QuerySet[Any]:
         """The rows that an export writes."""
         return self.model._default_manager.all()

@@ -21,6 +21,13 @@ UPDATE jobs_stepexecution SET cursor = %s::jsonb, position = %s, total = coalesc
   warnings_count = warnings_count + %s
 WHERE id = %s
 """  # noqa: S608 (the names are our own)
+COUNTED = f"""
+SELECT {", ".join(f"sum({name})" for name in COUNTERS)} FROM jobs_stepexecution WHERE
+"""  # noqa: S608 (the names are our own)
+PARTS = """
+  execution_id IN (SELECT id FROM jobs_jobexecution WHERE parent_id = %s AND parent_step <> '')
+  AND name = %s
+"""
 COPY_WARNINGS = (
     "COPY jobs_stepwarning"
     ' (execution_id, step_id, "row", key, "column", value, code, message, outcome) FROM STDIN'
@@ -56,6 +63,16 @@ def save(
     moved = position != record.cursor or counters.processed > 0
     lease.fence(cursor, progress=moved, warnings=len(warnings))
     record.cursor = position
+
+
+def counted(cursor: psycopg.Cursor, record: StepExecution) -> Counters:
+    """What has become of the step's items so far, in all attempts and in all parts of it."""
+    if record.told_to is None:
+        cursor.execute(COUNTED + "id = %s", [record.pk])
+    else:
+        cursor.execute(COUNTED + PARTS, [record.told_to[0], record.name])
+    (row,) = cursor.fetchall()
+    return Counters(*map(int, row))
 
 
 def warn(cursor: psycopg.Cursor, record: StepExecution, warnings: Sequence[ItemWarning]) -> None:

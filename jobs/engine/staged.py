@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from django.db import connection
 
-from jobs.definition import Counters, ItemWarning, Pace, StagedChunk, StagedStep, Stager
+from jobs.definition import Counters, ItemWarning, Pace, StagedChunk, StagedStep
 from jobs.engine import checkpoint
 from jobs.engine.conflicts import without_conflict
 from jobs.engine.database import own_connection
@@ -47,9 +47,7 @@ def run_staged(
     with ExitStack() as stack:
         stack.enter_context(_few_collections())
         loaders = [
-            _Loader(
-                stack.enter_context(_connection(overlapped)), step.stager(), record, lease, pace
-            )
+            _Loader(stack.enter_context(_connection(overlapped)), step, record, lease, pace)
             for _ in range(2 if overlapped else 1)
         ]
         submit = stack.enter_context(_merger(overlapped))
@@ -70,15 +68,16 @@ class _Loader:
     def __init__(
         self,
         own: psycopg.Connection,
-        stager: Stager,
+        step: StagedStep,
         record: StepExecution,
         lease: Lease,
         pace: Pace,
     ):
-        self.own, self.cursor, self.stager = own, own.cursor(), stager
+        self.own, self.cursor, self.stager = own, own.cursor(), step.stager()
+        self.judge = step.judge
         self.record, self.lease, self.pace = record, lease, pace
         self.rows, self.staging_seconds = 0, 0.0
-        stager.prepare(self.cursor)
+        self.stager.prepare(self.cursor)
 
     def stage(self, chunk: StagedChunk) -> None:
         """Copy the chunk's rows to the staging table, and let go of them.
@@ -97,6 +96,8 @@ class _Loader:
         """Merge the staged rows, save the checkpoint, prove the lease and commit."""
         began = time.monotonic()
         without_conflict(partial(self._merge_and_save, chunk))
+        if self.judge:
+            self.judge(checkpoint.counted(self.cursor, self.record))
         self._adapt(self.staging_seconds + time.monotonic() - began)
 
     def _merge_and_save(self, chunk: StagedChunk) -> None:

@@ -121,11 +121,14 @@ def _begin(step: Step, record: StepExecution, lease: Lease) -> None:
         taken = failed_keys(lease.execution, step.name)
         record.total = step.count() if taken is None else len(taken)
         record.length = step.length() if isinstance(step, StagedStep) else None
+    if record.columns is None and isinstance(step, StagedStep):
+        record.columns = step.columns()
     with transaction.atomic(), raw_cursor() as cursor:
         StepExecution.objects.filter(pk=record.pk).update(
             status=StepStatus.RUNNING,
             total=record.total,
             length=record.length,
+            columns=record.columns,
             started_at=Coalesce("started_at", ClockNow()),
             finished_at=None,
         )

@@ -25,6 +25,26 @@ from django.core.validators import (
 from django.db import models
 from django.utils import timezone
 
+from jobs.recipes.spelling import A_DATE, A_MOMENT, A_NUMBER, A_TEXT, reads
+
+__all__ = [
+    "A_DATE",
+    "A_MOMENT",
+    "A_NUMBER",
+    "A_TEXT",
+    "boolean",
+    "choice",
+    "choices",
+    "codes",
+    "date",
+    "integer",
+    "json",
+    "moment",
+    "number",
+    "reads",
+    "text",
+]
+
 Convert = Callable[[str], Any]
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -78,6 +98,7 @@ def number(
 
     fits = NUMBER if places is None else _digits(digits, places).fullmatch
 
+    @reads(A_NUMBER)
     def convert(cell: str) -> Decimal:
         if not fits(cell):
             _check_number(cell := cell.strip(), digits, places)
@@ -104,6 +125,7 @@ def boolean() -> Convert:
 def date(earliest: dt.date | None = None, latest: dt.date | None = None) -> Convert:
     """A date like 2026-03-31."""
 
+    @reads(A_DATE)
     def convert(cell: str) -> dt.date:
         try:
             value = dt.date.fromisoformat(cell := cell.strip())
@@ -126,6 +148,7 @@ def date(earliest: dt.date | None = None, latest: dt.date | None = None) -> Conv
 def moment() -> Convert:
     """A date and time like 2026-03-31T12:30:00+02:00; without an offset in the current zone."""
 
+    @reads(A_MOMENT)
     def convert(cell: str) -> dt.datetime:
         try:
             value = dt.datetime.fromisoformat(cell.strip())
@@ -208,7 +231,12 @@ def _by_type(field: models.Field) -> Convert:
         case models.CharField() | models.TextField() if _keeps_text(field):
             return text(field.max_length)
         case _:
-            return lambda cell: field.clean(cell, None)
+            return _by_field(field)
+
+
+def _by_field(field: models.Field) -> Convert:
+    kinds = [A_NUMBER] if isinstance(field, models.FloatField) else []
+    return reads(*kinds)(lambda cell: field.clean(cell, None))
 
 
 def _keeps_text(field: models.Field) -> bool:
@@ -243,6 +271,7 @@ def _is_built_in(validator: Any, field: models.Field) -> bool:
 
 
 def _checked(convert: Convert, checks: list[Callable[[Any], None]]) -> Convert:
+    @reads(*getattr(convert, "reads", ()))
     def convert_and_check(cell: str) -> Any:
         value = convert(cell)
         for check in checks:
@@ -268,7 +297,8 @@ def _digits(digits: int | None, places: int) -> re.Pattern[str]:
 def _check_number(cell: str, digits: int | None, places: int | None) -> None:
     if not NUMBER(cell):
         raise ValidationError(
-            f"{_shown(cell)} is not a number; write it with a point, like 1234.5.",
+            f"{_shown(cell)} is not a number; write it with a point and without separators of "
+            "thousands, like 1234.5.",
             "invalid_number",
         )
     whole, _, fraction = cell.partition(".")

@@ -1,45 +1,39 @@
-"""Imports: rows of a CSV file created or updated by key, at the speed of COPY."""
+"""Imports: rows of a file created or updated by key, at the speed of COPY."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
 
-from jobs.definition import Cursor, ItemWarning, Job, JobError, Pace, StagedChunk, StagedStep
-from jobs.formats.base import Batch, Position
-from jobs.formats.csvs import CsvReader
+from jobs.definition import (
+    Counters,
+    Cursor,
+    ItemWarning,
+    Job,
+    JobError,
+    Pace,
+    StagedChunk,
+    StagedStep,
+)
+from jobs.formats.base import Batch, Options, Position, Reader
+from jobs.formats.csvs import DELIMITER_WORDS
+from jobs.formats.reading import open_reader
+from jobs.recipes.headers import Header, read_header
+from jobs.recipes.import_form import ImportForm
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.rows import Parsed, RowParser
+from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
+from jobs.recipes.threshold import Threshold
 from jobs.recipes.trees import Tree
-from jobs.resources import Column, Resource, ResourceClass, UnknownColumns
-
-DELIMITER_CHOICES = [
-    ("", "Found from the header"),
-    (";", "Semicolon ;"),
-    (",", "Comma ,"),
-    ("tab", "Tab"),
-    ("|", "Vertical bar |"),
-]
-DELIMITER_WORDS = {
-    ";": "separated by semicolons",
-    ",": "separated by commas",
-    "\t": "separated by tabs",
-    "|": "separated by vertical bars",
-}
-ENCODING_CHOICES = [("utf-8", "UTF-8"), ("cp1252", "Windows-1252"), ("latin-1", "ISO 8859-1")]
-
-
-def delimiter_of(parameters: dict[str, Any]) -> str:
-    """The chosen delimiter itself, empty for none."""
-    chosen = parameters.get("delimiter") or ""
-    return "\t" if chosen == "tab" else chosen
+from jobs.resources import Resource, ResourceClass
 
 
 @dataclass(frozen=True)
@@ -47,10 +41,9 @@ class Plan:
     """How the columns of one file map to the model; made once per execution."""
 
     resource: Resource
-    columns: list[Column]
+    header: Header
     staged: list[StagedField]
     parser: RowParser
-    left_out: list[str]
 
     @property
     def is_tree(self) -> bool:
@@ -58,7 +51,7 @@ class Plan:
 
 
 class ImportJob(Job):
-    """Create or update the rows of a resource from a CSV file, matched by its key.
+    """Create or update the rows of a resource from a file, matched by its key.
 
     A row with a value that cannot be used becomes a warning, and the others are imported. A file
     whose structure is broken ends the job; what was committed before stays.
@@ -67,22 +60,12 @@ class ImportJob(Job):
     type = "import"
     resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
+    Parameters: type[forms.Form] = ImportForm
 
-    class Parameters(forms.Form):
-        file = forms.FileField(help_text="A CSV file whose first line names the columns.")
-        delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
-        encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
-        mode = forms.ChoiceField(
-            choices=Mode.choices,
-            required=False,
-            initial=Mode.UPSERT.value,
-            help_text="Rows are found by their key. What the mode does not write is skipped.",
-        )
-        ledger = forms.BooleanField(
-            required=False,
-            label="Keep a ledger",
-            help_text="Note what each row was before, so that the import can be undone.",
-        )
+    def __init__(self, parameters: dict[str, Any] | None = None, workspace: Any = None):
+        super().__init__(parameters, workspace)
+        self._open = ExitStack()
+        self._opened: Reader | None = None
 
     def steps(self) -> list[StagedStep]:
         return [
@@ -92,6 +75,8 @@ class ImportJob(Job):
                 chunks=self.chunks,
                 stager=self._stager,
                 length=lambda: self.workspace.size("file"),
+                columns=lambda: self._plan.header.names,
+                judge=self._threshold(),
                 partitions=self._parts(),
             )
         ]
@@ -101,6 +86,11 @@ class ImportJob(Job):
         mode = self.parameters.get("mode") or Mode.UPSERT
         return MergeStager(self._plan.resource, self._plan.staged, mode=mode, ledger=ledger)
 
+    def _threshold(self) -> Callable[[Counters], None] | None:
+        rows = self.parameters.get("max_failed")
+        percent = self.parameters.get("max_failed_percent")
+        return None if rows is percent is None else Threshold(rows, percent).judge
+
     def _parts(self) -> int:
         """Rows of a tree name each other, so that a tree is never divided."""
         of = self.resource.partitions
@@ -109,27 +99,32 @@ class ImportJob(Job):
     def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
         """Parse the file from behind the cursor. Raises JobError where its structure is broken."""
         plan = self._plan
-        with self.workspace.open("file") as file:
-            reader = self._reader(file)
+        with self._open:
+            reader = self._reader
             if cursor is None:
                 self._announce(reader)
-            reader.takes = self._taken(reader.header)
+            reader.takes = self._taken()
             if plan.is_tree:
                 yield from Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
-                return
-            reader.seek(Position(**cursor) if cursor else reader.start)
-            while True:
-                batch = reader.batch(pace.size)
-                if batch.records:
-                    yield staged_chunk(batch, plan.parser.parse(batch))
-                if batch.fault:
-                    raise batch.fault
-                if not batch.records:
-                    if batch.end.row == 0 and not (self.partition and self.partition.number):
-                        yield _nothing_but_a_header(batch)
-                    return
+            else:
+                yield from self._rows(reader, plan.parser, cursor, pace)
 
-    def _taken(self, header: list[str]) -> Callable[[int, list[str]], bool] | None:
+    def _rows(
+        self, reader: Reader, parser: RowParser, cursor: Cursor | None, pace: Pace
+    ) -> Iterator[StagedChunk]:
+        reader.seek(Position(**cursor) if cursor else reader.start)
+        while True:
+            batch = reader.batch(pace.size)
+            if batch.records:
+                yield staged_chunk(batch, parser.parse(batch))
+            if batch.fault:
+                raise batch.fault
+            if not batch.records:
+                if batch.end.row == 0 and not (self.partition and self.partition.number):
+                    yield _nothing_but_a_header(batch)
+                return
+
+    def _taken(self) -> Callable[[int, list[str]], bool] | None:
         """Which rows of the file are taken: the failed ones, those of this part, or all (None).
 
         A key always falls into the same part, so that two parts never write the same row.
@@ -137,7 +132,7 @@ class ImportJob(Job):
         failed, part = self.workspace.failed_rows(), self.partition
         if failed is None and part is None:
             return None
-        places = self._key_places(header)
+        places = self._plan.parser.key_indexes
 
         def taken(number: int, cells: list[str]) -> bool:
             if failed is not None and number not in failed:
@@ -149,71 +144,52 @@ class ImportJob(Job):
 
         return taken
 
-    def _key_places(self, header: list[str]) -> list[int]:
-        keys = set(self._plan.resource.key_fields())
-        return [
-            header.index(name)
-            for column in self._plan.columns
-            if column.field in keys
-            for name in column.names
-        ]
-
-    def _announce(self, reader: CsvReader) -> None:
+    def _announce(self, reader: Reader) -> None:
         """Say on the console how the file is read, so that a wrong guess is seen."""
         name, size = self.workspace.name("file"), self.workspace.size("file")
-        delimiter = DELIMITER_WORDS[reader.delimiter]
         self.workspace.log(
-            f"Reading {name}: {size:,} bytes, {len(reader.header)} columns, {delimiter}."
+            f"Reading {name}: {size:,} bytes, {reader.said()}, {len(reader.header)} columns."
         )
-        if self._plan.left_out:
-            self.workspace.log(f"Columns left out: {', '.join(self._plan.left_out)}.")
+        header = self._plan.header
+        mapped = [
+            f"{name} as {to}"
+            for name, to in zip(header.names, header.known, strict=True)
+            if to not in ("", name)
+        ]
+        if mapped:
+            self.workspace.log(f"Columns mapped: {', '.join(mapped)}.")
+        if header.left_out:
+            self.workspace.log(f"Columns left out: {', '.join(header.left_out)}.")
+
+    @property
+    def _reader(self) -> Reader:
+        """The reader of the file, opened once an attempt."""
+        if self._opened is None:
+            self._open.callback(setattr, self, "_opened", None)
+            file = self._open.enter_context(self.workspace.open("file"))
+            name = self.workspace.name("file")
+            self._opened = self._open.enter_context(open_reader(file, name, self._options()))
+        return self._opened
+
+    def _options(self) -> Options:
+        return Options(
+            delimiter=self.parameters.get("delimiter") or "",
+            encoding=self.parameters.get("encoding") or "",
+        )
 
     @cached_property
     def _plan(self) -> Plan:
-        resource = self.resource()
-        with self.workspace.open("file") as file:
-            header = self._reader(file).header
-        columns = self._columns(resource, header)
-        staged = staged_fields(resource, columns)
-        return Plan(
-            resource=resource,
-            columns=columns,
-            staged=staged,
-            parser=RowParser(resource, header, columns, staged),
-            left_out=[name for name in header if name in resource.ignore],
+        resource, reader = self.resource(), self._reader
+        _refuse_delimiter(reader.header, self._options().delimiter)
+        header = read_header(resource, reader.header, self.parameters.get("mapping"))
+        staged = staged_fields(resource, header.columns)
+        spelling = Spelling(
+            decimal=self.parameters.get("decimal") or ".",
+            dates=self.parameters.get("date_format") or "",
+            is_typed=reader.format != "csv",
         )
-
-    def _reader(self, file: Any) -> CsvReader:
-        encoding = self.parameters.get("encoding") or "utf-8"
-        return CsvReader(file, delimiter_of(self.parameters), encoding)
-
-    def _columns(self, resource: Resource, header: list[str]) -> list[Column]:
-        """The columns of the header; raises JobError before anything is written."""
-        names = header
-        try:
-            columns = resource.columns(names)
-        except UnknownColumns as unknown:
-            if delimiter := _other_delimiter(header, delimiter_of(self.parameters)):
-                raise JobError(delimiter) from None
-            raise JobError(
-                f"{_these('column', unknown.names)} not known to {resource.name}. Nothing was "
-                "imported. Correct the header, or remove the columns."
-            ) from None
-        fields = [(column.field, column.key) for column in columns]
-        if double := sorted({field for field, key in fields if fields.count((field, key)) > 1}):
-            raise JobError(f"More than one column of the file fills {', '.join(double)}.")
-        missing = [name for column in columns for name in column.names if name not in names]
-        present = {column.field for column in columns}
-        missing += [
-            resource.field_column(field).names[0]
-            for field in resource.key_fields()
-            if field not in present
-        ]
-        if missing:
-            raise JobError(
-                f"{_these('column', missing)} missing in the file; nothing was imported."
-            )
-        return columns
+        parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
+        return Plan(resource, header, staged, parser)
 
 
 def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
@@ -231,16 +207,16 @@ def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
     )
 
 
-def _other_delimiter(header: list[str], chosen: str) -> str:
-    """A sentence, where the whole header stands in one column because of the delimiter."""
+def _refuse_delimiter(header: list[str], chosen: str) -> None:
+    """Raise JobError where the whole header stands in one column because of the delimiter."""
+    chosen = "\t" if chosen == "tab" else chosen
     found = max(DELIMITER_WORDS, key=header[0].count)
-    if len(header) > 1 or not chosen or found not in header[0]:
-        return ""
-    return (
-        f"The file was read as {DELIMITER_WORDS[chosen]}, but its header looks "
-        f"{DELIMITER_WORDS[found]}. Choose that delimiter, or let it be found from the header. "
-        "Nothing was imported."
-    )
+    if len(header) == 1 and chosen and found in header[0]:
+        raise JobError(
+            f"The file was read as {DELIMITER_WORDS[chosen]}, but its header looks "
+            f"{DELIMITER_WORDS[found]}. Choose that delimiter, or let it be found from the header. "
+            "Nothing was imported."
+        )
 
 
 def _nothing_but_a_header(batch: Batch) -> StagedChunk:
@@ -255,8 +231,3 @@ def _nothing_but_a_header(batch: Batch) -> StagedChunk:
         position=batch.end.offset,
         warnings=[warning],
     )
-
-
-def _these(noun: str, names: list[str]) -> str:
-    listed = ", ".join(repr(name) for name in names)
-    return f"The {noun} {listed} is" if len(names) == 1 else f"The {noun}s {listed} are"

@@ -11,7 +11,9 @@ from django.core.exceptions import ValidationError
 from jobs.definition import Counters, ItemWarning, Skip
 from jobs.formats.base import Batch
 from jobs.recipes.converters import Text, for_field, json_text
+from jobs.recipes.headers import Header
 from jobs.recipes.references import Reference
+from jobs.recipes.spelling import OUR_WAY, Spelling
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Column, Resource
 
@@ -34,24 +36,37 @@ class Parsed:
 
 
 class RowParser:
-    """Converts the records of one file; made once from its header and the resource's columns."""
+    """Converts the records of one file; made once from its header.
+
+    `guarded` says that texts which look like formulas have an apostrophe before them.
+    """
 
     def __init__(
         self,
         resource: Resource,
-        header: list[str],
-        columns: list[Column],
+        header: Header,
         staged: list[StagedField],
+        spelling: Spelling = OUR_WAY,
+        *,
+        guarded: bool = True,
     ):
         self.resource = resource
-        self.header = header
+        self.header = header.names
         self.staged = staged
+        self.guarded = guarded
         keys = resource.key_fields()
         self.cleans = type(resource).clean is not Resource.clean
         by_field = {of.field.name: of for of in staged}
         self.cells = [
-            BoundColumn(column, header, resource, by_field[column.field], not self.cleans)
-            for column in columns
+            BoundColumn(
+                column,
+                header,
+                resource,
+                by_field[column.field],
+                spelling=spelling,
+                encodes=not self.cleans,
+            )
+            for column in header.columns
         ]
         self.key_indexes = [
             bound.indexes[0] for key in keys for bound in self.cells if bound.column.field == key
@@ -60,10 +75,7 @@ class RowParser:
     def parse(self, batch: Batch) -> Parsed:
         faults = _Faults(batch)
         indexes = self._readable(batch, faults)
-        grid: list[Sequence[str]] = [
-            _without_guard(cells)
-            for cells in zip(*(batch.records[index] for index in indexes), strict=True)
-        ]
+        grid = self._grid([batch.records[index] for index in indexes])
         if not indexes:
             return faults.parsed([], [], [])
         faults.indexes = indexes
@@ -74,6 +86,11 @@ class RowParser:
         else:
             rows = list(zip(*self._staged_columns(values), strict=True))
         return faults.parsed(rows, indexes, keys)
+
+    def _grid(self, records: list[list[str]]) -> list[Sequence[str]]:
+        """The columns of these records."""
+        grid: list[Sequence[str]] = list(zip(*records, strict=True))
+        return [_without_guard(cells) for cells in grid] if self.guarded else grid
 
     def _readable(self, batch: Batch, faults: _Faults) -> list[int]:
         """The places of the records that have all their cells, in characters one can read."""
@@ -178,18 +195,21 @@ class BoundColumn:
     def __init__(
         self,
         column: Column,
-        header: list[str],
+        header: Header,
         resource: Resource,
         staged: StagedField,
+        *,
+        spelling: Spelling,
         encodes: bool,
     ):
         self.column = column
-        self.indexes = [header.index(name) for name in column.names]
+        self.indexes = [header.known.index(name) for name in column.names]
+        self.name = header.names[self.indexes[0]]  # what the file calls it
         self.field: Any = resource.model._meta.get_field(column.field)
         self.reference: Reference | None = None
         self.several = bool(self.field.many_to_many)
         self.required = column.field in resource.key_fields()
-        self.convert = column.convert or self._own_converter(resource)
+        self.convert = spelling.applied(column.convert or self._own_converter(resource))
         self.empty = self._empty()
         self.encodes = encodes
         self.start = None if column.key is None else json_text(column.key) + ":"
@@ -220,7 +240,7 @@ class BoundColumn:
         return self._refuse_empty
 
     def _refuse_empty(self) -> None:
-        raise ValidationError(f"{self.column.names[0]} must not be empty.", "blank")
+        raise ValidationError(f"{self.name} must not be empty.", "blank")
 
     def read(self, grid: list[Sequence[str]], faults: _Faults) -> list[Any]:
         """The column in all rows, ready for COPY or as values; None stands in for a fault."""
@@ -272,7 +292,7 @@ class BoundColumn:
             value = known[cell]
             if isinstance(value, Exception):
                 text = cell if isinstance(cell, str) else " ".join(cell)
-                faults.add(place, self.column.names[0], text, value)
+                faults.add(place, self.name, text, value)
                 value = None
             values.append(value)
         return values

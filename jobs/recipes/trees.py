@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.definition import Cursor, ItemWarning, Pace, StagedChunk
-from jobs.formats.base import Batch, Position
-from jobs.formats.csvs import CsvReader
+from jobs.formats.base import Batch, Position, Reader
 from jobs.recipes.references import Reference
 from jobs.recipes.rows import Parsed, RowParser, shown
 from jobs.recipes.staging import Kind, StagedField
@@ -42,7 +41,7 @@ class Tree:
     of the file. The cursor holds the positions of the rows that wait.
     """
 
-    def __init__(self, reader: CsvReader, parser: RowParser, staged: list[StagedField]):
+    def __init__(self, reader: Reader, parser: RowParser, staged: list[StagedField]):
         self.reader = reader
         reader.keeps_positions = True
         self.parser = parser

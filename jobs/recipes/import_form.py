@@ -1,0 +1,92 @@
+"""What people may set for an import. Profiles keep it, and pages, API and schema follow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from jobs.formats.reading import DELIMITER_CHOICES, ENCODING_CHOICES
+from jobs.recipes.merge import Mode
+from jobs.recipes.spelling import DatePattern
+
+DECIMAL_CHOICES = [(".", "Point: 1234.5"), (",", "Comma: 1234,5")]
+
+
+class TextsField(forms.JSONField):
+    """A JSON object whose values are texts; nothing is an empty one."""
+
+    def clean(self, value: Any) -> dict[str, str]:
+        found = super().clean(value) or {}
+        if not isinstance(found, dict):
+            raise ValidationError("It must be an object: {name: text}.", "invalid")
+        for name, text in found.items():
+            if not isinstance(text, str):
+                raise ValidationError(f"The value of {name!r} must be a text.", "invalid")
+        return found
+
+
+class DateFormatField(forms.CharField):
+    """A pattern such as dd.MM.yyyy; empty is 2026-03-31."""
+
+    def clean(self, value: Any) -> str:
+        pattern = super().clean(value)
+        if pattern:
+            try:
+                DatePattern(pattern)
+            except ValueError as error:
+                raise ValidationError(str(error), "invalid") from None
+        return pattern
+
+
+class ImportForm(forms.Form):
+    """How a file is read, and what is done with its rows."""
+
+    file = forms.FileField(help_text="A CSV file whose first line names the columns.")
+    delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
+    encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
+    decimal = forms.ChoiceField(
+        choices=DECIMAL_CHOICES,
+        required=False,
+        initial=".",
+        label="Decimal separator",
+        help_text="What stands before the decimals of a number.",
+    )
+    date_format = DateFormatField(
+        required=False,
+        max_length=20,
+        help_text="How dates look: dd.MM.yyyy for 31.12.2026, MM/dd/yyyy, dd/MM/yyyy, or a pattern "
+        "of your own with yyyy, MM and dd. Empty: 2026-12-31.",
+    )
+    mapping = TextsField(
+        required=False,
+        label="Columns",
+        help_text="Columns of the file that have other names here: {name in the file: name here}. "
+        'An empty name leaves the column out: {"Price": "price-EUR", "Remark": ""}.',
+    )
+    max_failed = forms.IntegerField(
+        required=False,
+        min_value=0,
+        label="Stop after failed rows",
+        help_text="When more rows than these have failed, the import ends as failed. What was "
+        "imported before stays.",
+    )
+    max_failed_percent = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=100,
+        label="Stop after failed rows, in percent",
+        help_text="The same as a share of the rows read so far; looked at from 100 rows on.",
+    )
+    mode = forms.ChoiceField(
+        choices=Mode.choices,
+        required=False,
+        initial=Mode.UPSERT.value,
+        help_text="Rows are found by their key. What the mode does not write is skipped.",
+    )
+    ledger = forms.BooleanField(
+        required=False,
+        label="Keep a ledger",
+        help_text="Note what each row was before, so that the import can be undone.",
+    )
