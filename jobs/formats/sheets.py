@@ -1,0 +1,150 @@
+"""The rows of a sheet of a workbook (XLSX), read from any byte at which a row begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from jobs.definition import JobError
+from jobs.formats.base import (
+    BATCH_LIMIT,
+    COLUMN_LIMIT,
+    Batch,
+    Position,
+    Refusal,
+    check_names,
+    letters,
+)
+from jobs.formats.cells import Cells, Row
+from jobs.formats.markup import BLOCK
+from jobs.formats.packed import open_entry, spooled, unpacked_limit
+from jobs.formats.workbooks import Workbook
+
+BLOCK_CHARACTERS_LIMIT = 1 << 26  # of the rows that stand in one block
+
+
+class SheetReader:
+    """The rows of one sheet, whose first row with values is the header.
+
+    Rows without values are passed over. A position's offset is within the unpacked sheet, and its
+    line is the row's number there. Raises JobError for what is no workbook or has no such sheet.
+    """
+
+    format = "xlsx"
+    is_guarded = False
+
+    def __init__(self, file: BinaryIO, sheet: str = "", has_header: bool = True):
+        limit = unpacked_limit(file.seek(0, 2))
+        self._workbook = Workbook(file)
+        self.sheet = self._workbook.sheet(sheet)
+        self.takes: Callable[[int, list[str]], bool] | None = None
+        self.size: int | None = self.sheet.entry.file_size
+        self._file = spooled(open_entry(self._workbook.archive, self.sheet.entry), limit)
+        self._texts = self._workbook.texts()
+        self._first, self._width = 0, COLUMN_LIMIT + 1
+        self.seek(Position(0, 0, 1))
+        self.header, self.start = self._read_header(has_header)
+        self._width = len(self.header)
+        self.seek(self.start)
+
+    def close(self) -> None:
+        self._texts.close()
+        self._file.close()
+        self._workbook.archive.close()
+
+    def said(self) -> str:
+        """How the file is read, for people."""
+        sheets = len(self._workbook.sheets)
+        return f"XLSX, sheet {self.sheet.name!r}" + (f" of {sheets}" if sheets > 1 else "")
+
+    def seek(self, position: Position) -> None:
+        """Go on reading at the start of a record."""
+        workbook = self._workbook
+        self._cells = Cells(self._width, self._texts, workbook.formats, workbook.from_1904)
+        if position.offset:
+            self._file.seek(0)
+            self._cells.markup.feed(self._file.read(self._first))
+        self._cells.base = position.offset - self._first if position.offset else 0
+        self._cells.number = position.line - 1
+        self._file.seek(position.offset)
+        self._row = position.row
+        self._fault: JobError | None = None
+
+    def batch(self, size: int) -> Batch:
+        """Read about `size` records; a batch without records and fault is the end of the file."""
+        batch, characters = Batch(), 0
+        start = self._position().offset
+        while len(batch.rows) < size and self._fill():
+            row = self._cells.rows.popleft()
+            self._row += 1
+            if self.takes is None or self.takes(self._row, row.cells):
+                self._add(batch, row)
+                characters += row.characters
+            if batch.rows and row.offset - start + characters >= BATCH_LIMIT:
+                break
+        batch.end = self._position()
+        batch.fault = self._fault if not self._cells.rows else None
+        return batch
+
+    def read_at(self, positions: list[Position]) -> Batch:
+        """Read the single records that start at these positions, in the order given."""
+        batch = Batch()
+        for position in positions:
+            self.seek(position)
+            if self._fill():
+                self._row += 1
+                self._add(batch, self._cells.rows.popleft())
+        return batch
+
+    def _add(self, batch: Batch, row: Row) -> None:
+        for index, code, message, value in row.faults:
+            name = self.header[index] if index < len(self.header) else letters(index)
+            batch.refusals.append(Refusal(len(batch.rows), code, message, name, value))
+        batch.records.append(row.cells)
+        batch.rows.append(self._row)
+        batch.lines.append(row.number)
+        batch.offsets.append(row.offset)
+
+    def _fill(self) -> bool:
+        """Whether there is a row; then the one behind it, whose start is its end, is there too."""
+        cells = self._cells
+        try:
+            while len(cells.rows) < 2 and cells.behind is None and self._fault is None:
+                self._read_block()
+        except JobError as error:
+            self._fault = error
+        return bool(cells.rows)
+
+    def _read_block(self) -> None:
+        block = self._file.read(BLOCK)
+        self._cells.markup.feed(block, is_last=not block)
+        if not block:
+            self._cells.behind = self._file.tell()
+        if sum(row.characters for row in self._cells.rows) > BLOCK_CHARACTERS_LIMIT:
+            raise JobError(
+                f"The rows from {self._cells.rows[0].number} on have too long texts to be read."
+            )
+
+    def _position(self) -> Position:
+        """Where the next row begins, or the rows end."""
+        if self._fill():
+            row = self._cells.rows[0]
+            return Position(row.offset, self._row, row.number)
+        return Position(self._cells.behind or self._file.tell(), self._row, self._cells.number + 1)
+
+    def _read_header(self, has_header: bool) -> tuple[list[str], Position]:
+        if not self._fill():
+            raise self._fault or JobError(
+                f"The sheet {self.sheet.name!r} is empty: its first row must name the columns."
+            )
+        self._first = self._cells.first or 0
+        row = self._cells.rows[0]
+        width = max((at + 1 for at, cell in enumerate(row.cells) if cell), default=0)
+        if not has_header:
+            check_names(names := [letters(at) for at in range(width)])
+            return names, self._position()
+        if row.faults:
+            raise JobError(f"The header cannot be read: {row.faults[0][2]}")
+        check_names(names := [cell.strip() for cell in row.cells[:width]])
+        self._cells.rows.popleft()
+        return names, self._position()
