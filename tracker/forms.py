@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -12,8 +13,49 @@ from django.http import HttpRequest
 from jobs import control
 from jobs.definition import InvalidParameters, Job
 from jobs.models import JobExecution, JobProfile
+from jobs.parameters import file_fields
+from tracker.sections import Section, give_editors, sections
 
 ONCE = "_once"  # no parameter can have this name: a form's field begins with a letter
+
+
+class RunForm:
+    """The parameters of a profile's job, to be launched with; made when it is first shown."""
+
+    def __init__(self, profile: JobProfile, request: HttpRequest):
+        self.profile, self.job, self.request = profile, profile.definition, request
+
+    @cached_property
+    def form(self) -> forms.Form:
+        return run_form(self.profile, self.job, self.request) if self.job else forms.Form()
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        return sections(self.form, self.profile.type)
+
+    @cached_property
+    def once(self) -> str:
+        """The key by which a form that is sent twice launches once."""
+        return self.request.POST.get(ONCE, "")[:100] or uuid.uuid4().hex
+
+    @property
+    def can_try(self) -> bool:
+        """Whether it can be run so that nothing is written."""
+        field = self.form.fields.get("dry_run")
+        return field is not None and not field.disabled
+
+    @property
+    def only_tries(self) -> bool:
+        """Whether the profile says that it is never more than tried."""
+        field = self.form.fields.get("dry_run")
+        return bool(field and field.disabled and self.profile.parameters.get("dry_run"))
+
+    def launch(self, user: User) -> JobExecution | None:
+        """Launch what the form says; None with errors in the form when it does not pass.
+
+        Raises Denied, Refused and IdempotencyMismatch, as `control.launch` does.
+        """
+        return launch(self.profile, self.form, user, self.once)
 
 
 def run_form(profile: JobProfile, job: type[Job], request: HttpRequest) -> forms.Form:
@@ -23,15 +65,46 @@ def run_form(profile: JobProfile, job: type[Job], request: HttpRequest) -> forms
         files=request.FILES if request.method == "POST" else None,
         initial=profile.parameters,
     )
+    give_editors(form, getattr(job, "resource", None))
     for name in profile.locked:
         if name in form.fields:
             form.fields[name].disabled = True
     return form
 
 
-def once(request: HttpRequest) -> str:
-    """The key by which a form that is sent twice launches once."""
-    return request.POST.get(ONCE, "")[:100] or uuid.uuid4().hex
+class SavedForm:
+    """The parameters of a profile, to be saved in it; files are given at launch."""
+
+    def __init__(self, profile: JobProfile, request: HttpRequest):
+        self.profile, self.job = profile, profile.definition
+        self.form = self._form(request) if self.job else forms.Form()
+
+    def _form(self, request: HttpRequest) -> forms.Form:
+        assert self.job is not None
+        data = request.POST if request.method == "POST" else None
+        form = self.job.Parameters(data=data, initial=self.profile.parameters)
+        for name in file_fields(self.job):
+            del form.fields[name]
+        for field in form.fields.values():
+            field.required = False
+        give_editors(form, getattr(self.job, "resource", None))
+        return form
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        return sections(self.form, self.profile.type)
+
+    def save(self) -> bool:
+        """Save what differs from the job's own values; false with errors in the form."""
+        if not self.form.is_valid():
+            return False
+        self.profile.parameters = {
+            name: value
+            for name, value in values_of(self.form).items()
+            if (value or None) != (self.form.fields[name].initial or None)
+        }
+        self.profile.save()
+        return True
 
 
 def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobExecution | None:
@@ -57,13 +130,20 @@ def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobEx
 
 def _given(form: forms.Form, user: User) -> dict[str, Any]:
     """The parameters as values of JSON; a file becomes an upload, whose id is the value."""
-    given = {}
+    given = values_of(form)
     for name, field in form.fields.items():
-        value: Any = form.cleaned_data.get(name)
-        if field.disabled or (isinstance(field, forms.FileField) and not value):
-            continue
-        if isinstance(field, forms.FileField):
+        value = form.cleaned_data.get(name)
+        if value and isinstance(field, forms.FileField) and not field.disabled:
             given[name] = str(control.upload(value, user=user).pk)
-        else:
-            given[name] = field.prepare_value(value)
     return given
+
+
+def values_of(form: forms.Form) -> dict[str, Any]:
+    """The parameters of a valid form but its files and locked fields, as values of JSON."""
+    return {
+        name: form.cleaned_data.get(name)
+        if isinstance(field, forms.JSONField)
+        else field.prepare_value(form.cleaned_data.get(name))
+        for name, field in form.fields.items()
+        if not field.disabled and not isinstance(field, forms.FileField)
+    }

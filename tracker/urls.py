@@ -53,6 +53,7 @@ urlpatterns = [
     path("imports/", profiles.profiles, {"kind": "import"}, name="imports"),
     path("exports/", profiles.profiles, {"kind": "export"}, name="exports"),
     path("profiles/<slug:code>/", profiles.profile, name="profile"),
+    path("profiles/<slug:code>/change/", profiles.change_profile, name="change_profile"),
     path("new-schedule/", schedules.new_schedule, name="new_schedule"),
     path("schedules/", schedules.schedules, name="schedules"),
     path("schedules/<slug:code>/", schedules.schedule, name="schedule"),

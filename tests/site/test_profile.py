@@ -16,7 +16,7 @@ def launch(client, **form):
 
 
 def once(answer):
-    return answer.context["once"]
+    return answer.context["run"].once
 
 
 def test_the_form_begins_with_the_profiles_values(bobs, profile):
@@ -52,7 +52,7 @@ def test_a_launch_keeps_file_and_parameters_and_leads_to_the_execution(bobs, bob
 def test_wrong_input_is_said_at_its_field_and_launches_nothing(bobs, profile):
     answer = launch(bobs, limit="1000")
     assert answer.status_code == 422
-    assert answer.context["form"].errors["limit"]
+    assert answer.context["run"].form.errors["limit"]
     assert 'aria-invalid="true"' in answer.content.decode()
     assert not JobExecution.objects.exists()
 

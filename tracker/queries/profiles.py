@@ -92,6 +92,10 @@ class ProfilePage:
     def launch(self) -> Decision:
         return launch_decision(self.user, self.profile)
 
+    @cached_property
+    def edit(self) -> Decision:
+        return may(self.user, "edit", self.profile)
+
     @property
     def _executions(self) -> QuerySet[JobExecution]:
         return visible_to(self.user).filter(profile=self.profile, partition=None)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -17,7 +16,7 @@ from jobs.models import JobExecution
 from jobs.permissions import require, visible_notifications, visible_profiles
 from tracker import live
 from tracker.access import signed_in
-from tracker.forms import launch, once, run_form
+from tracker.forms import RunForm, SavedForm
 from tracker.queries import profiles as queries
 from tracker.queries.look import look
 from tracker.request import Request
@@ -51,7 +50,7 @@ def profiles(request: Request, kind: str = "") -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: Request, code: str) -> HttpResponse:
-    found = get_object_or_404(visible_profiles(request.user), code=code)
+    found = get_object_or_404(visible_profiles(request.user).prefetch_related("grants"), code=code)
     page = queries.ProfilePage(request.user, found)
     if request.method == "POST":
         return _launch(request, page)
@@ -64,7 +63,7 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
     require(request.user, "launch", page.profile)
     context = _context(request, page)
     try:
-        launched = launch(page.profile, context["form"], request.user, context["once"])
+        launched = context["run"].launch(request.user)
     except control.Refused as refused:
         messages.error(request, str(refused))
         return _to(request, page.profile.get_absolute_url())
@@ -77,17 +76,29 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
 
 
 def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
-    job = page.profile.definition
-    form = run_form(page.profile, job, request) if job else forms.Form()
     origin = request.build_absolute_uri("/").rstrip("/")
     return {
         "page": page,
         "profile": page.profile,
-        "form": form,
-        "once": once(request),
+        "run": RunForm(page.profile, request),
         "curl": queries.curl(page.profile, origin),
         "command_line": queries.command_line(page.profile),
     }
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_profile(request: Request, code: str) -> HttpResponse:
+    """The parameters that a profile keeps for every launch."""
+    found = get_object_or_404(visible_profiles(request.user), code=code)
+    require(request.user, "edit", found)
+    saved = SavedForm(found, request)
+    if request.method == "POST" and saved.save():
+        messages.success(request, f"“{found.label}” is saved. Its next launch takes it so.")
+        return redirect(found)
+    context = {"profile": found, "saved": saved}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "tracker/profile_form.html", context, status=status)
 
 
 def _announce(request: Request, launched: JobExecution) -> None:
