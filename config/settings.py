@@ -137,6 +137,14 @@ vars().update(variables.mail(variables.text("EMAIL_URL", "console:" if DEBUG els
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = variables.text("EMAIL_FROM", "millrace@localhost")
 
+# --- Files from elsewhere: what may come in, and where from -----------------------------------
+
+JOBS_UPLOAD_BYTES = variables.number("JOBS_UPLOAD_BYTES", 2 * 1024**3)  # of one file
+JOBS_UPLOADS_PER_DAY_BYTES = variables.number("JOBS_UPLOADS_PER_DAY_BYTES", 0)  # of one person
+JOBS_FOLDERS = variables.folders("JOBS_FOLDERS")
+JOBS_PLACE_HOSTS = [host.lower() for host in variables.words("JOBS_PLACE_HOSTS", [])]
+JOBS_CREDENTIAL_KEYS = variables.words_or_file("JOBS_CREDENTIAL_KEYS")  # the newest first
+
 # --- Broker: a message is only a hint, the rows are the truth -------------------------------
 
 CELERY_BROKER_URL = variables.text("REDIS_URL", "redis://localhost" if DEBUG else None)

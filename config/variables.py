@@ -1,12 +1,15 @@
 """Read settings from environment variables; what is missing or wrong is said in a sentence."""
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+FOLDER_NAME = re.compile(r"^[A-Za-z0-9_-]{1,100}$")
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
@@ -44,6 +47,30 @@ def words(name: str, default: list[str]) -> list[str]:
     """Return the variable as a list, its items separated by commas."""
     value = os.environ.get(name, "")
     return [item.strip() for item in value.split(",") if item.strip()] or default
+
+
+def words_or_file(name: str) -> list[str]:
+    """Return the words of the variable, or the lines of the file that NAME_FILE names."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path or os.environ.get(name):
+        return words(name, [])
+    try:
+        return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error}.") from None
+
+
+def folders(name: str) -> dict[str, Path]:
+    """Return the variable's folders by name: `feeds=/srv/feeds,exports=/srv/exports`."""
+    found = {}
+    for word in words(name, []):
+        key, equals, path = word.partition("=")
+        if not (equals and FOLDER_NAME.match(key) and Path(path).is_absolute()):
+            raise ImproperlyConfigured(
+                f"{name} has {word!r}; write name=/path, the name with letters, digits, - and _."
+            )
+        found[key] = Path(path)
+    return found
 
 
 def mail(url: str) -> dict[str, Any]:

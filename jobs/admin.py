@@ -182,7 +182,11 @@ class ProfileForm(forms.ModelForm):
             return
         names = ("locked", "concurrency", "start_rate")
         given = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
-        control.check_profile(JobProfile(job=job, parameters=parameters, **given))
+        checked = JobProfile(pk=self.instance.pk, job=job, parameters=parameters, **given)
+        try:
+            control.check_profile(checked, by=self.user)
+        except control.Denied as denied:
+            self.add_error("parameters", str(denied))
         decision = may(self.user, "add_profile", REGISTRY[job])
         if "job" in self.changed_data and not decision:
             self.add_error("job", decision.reason)

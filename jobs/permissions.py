@@ -189,6 +189,8 @@ def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
         if profile.grants.exists() and not _granted(user, profile, "launch"):
             return Decision(False, f"“{profile.label}” is launched by other groups than yours.")
         return _launch(user, profile.definition)
+    if action == "choose_place":
+        return _choose_place(user)
     if profile.grants.exists() and not _granted(user, profile, "edit"):
         return Decision(False, f"“{profile.label}” is edited by other groups than yours.")
     said = f"Your role does not allow you to {_words(action)} profiles."
@@ -238,7 +240,7 @@ def _granted(user: Person, profile: JobProfile, *rights: str) -> bool:
 
 
 def _job(user: Person, action: str, job: type[Job]) -> Decision:
-    """`view`, `launch`, or `add_profile`: make a profile of it."""
+    """`view`, `launch`, `choose_place`, or `add_profile`: make a profile of it."""
     if not user.has_perm("jobs.view_tracker"):
         return INVISIBLE
     if action == "view":
@@ -246,6 +248,8 @@ def _job(user: Person, action: str, job: type[Job]) -> Decision:
     if action == "add_profile":
         said = "Your role does not allow you to add profiles."
         return _permission(user, "jobs.add_jobprofile", said) and _commands(user, job.type)
+    if action == "choose_place":
+        return _choose_place(user)
     return _launch(user, job)
 
 
@@ -272,6 +276,12 @@ def _job_rights(user: Person, job: type[Job] | None) -> Decision:
                 user, name, f"“{job.label}” needs the permission {name}, which your role has not."
             )
     return decision
+
+
+def _choose_place(user: Person) -> Decision:
+    """Where files come from and go to, other than the profile says: it reaches every credential."""
+    said = "Your role does not allow you to choose a place: leave place and path as they are."
+    return _permission(user, "jobs.manage_credentials", said)
 
 
 def _own(user: Person, action: str, target: Upload | Notification) -> Decision:

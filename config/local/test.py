@@ -26,6 +26,7 @@ FAST = {
     "JOBS_IDLE_TRANSACTION_SECONDS": "2",
     "JOBS_OUTBOX_LEASE_SECONDS": "2",
     "JOBS_WEBHOOK_HOSTS": "127.0.0.1",  # where the tests' receivers are
+    "JOBS_PLACE_HOSTS": "127.0.0.1",  # and servers of files
 }
 MOST_CORES = 4
 FAULTS = "tests/faults"

@@ -83,7 +83,7 @@ class ProfilesView(ApiView):
         body = checked(request.data, NewProfileSerializer)
         require(caller(request), "add_profile", REGISTRY[body["job"]])
         profile = JobProfile(code=body.pop("code"), job=body.pop("job"))
-        _save(profile, body)
+        _save(profile, body, caller(request))
         headers = {"Location": request.build_absolute_uri(_address(profile))}
         return Response(_represent(request, profile), status=201, headers=headers)
 
@@ -114,7 +114,7 @@ class ProfileView(ApiView):
         with transaction.atomic():
             profile = JobProfile.objects.select_for_update(no_key=True).get(code=code)
             _refuse_unless_read(request, profile)
-            _save(profile, body)
+            _save(profile, body, caller(request))
         return tagged(request, _represent(request, profile))
 
     @described(
@@ -190,13 +190,13 @@ def _refuse_unless_read(request: Request, profile: JobProfile) -> None:
         raise PreconditionFailed("The profile has been changed since you read it. Read it again.")
 
 
-def _save(profile: JobProfile, body: dict[str, Any]) -> None:
+def _save(profile: JobProfile, body: dict[str, Any], user: User) -> None:
     """Write the given fields and grants, after checking the parameters with the job's form."""
     grants = body.pop("grants", None)
     for name, value in body.items():
         setattr(profile, name, value)
     try:
-        control.check_profile(profile)
+        control.check_profile(profile, by=user)
         with transaction.atomic():
             profile.save()
             if grants is not None:

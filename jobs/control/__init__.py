@@ -16,6 +16,14 @@ from jobs.control.again import (
     take_over_steps,
 )
 from jobs.control.answers import AGAIN, Receipt, actions, moves, receipt
+from jobs.control.credentials import (
+    Reached,
+    check_places,
+    delete_credential,
+    places,
+    save_credential,
+    try_connection,
+)
 from jobs.control.launching import launch, upload
 from jobs.control.operations import (
     begin_maintenance,
@@ -61,6 +69,7 @@ __all__ = [
     "Overlapping",
     "Plan",
     "ProfileDisabled",
+    "Reached",
     "Receipt",
     "Refused",
     "Result",
@@ -70,10 +79,12 @@ __all__ = [
     "actions",
     "activate",
     "begin_maintenance",
+    "check_places",
     "check_profile",
     "check_schedule",
     "continue_",
     "delete",
+    "delete_credential",
     "delete_profile",
     "delete_schedule",
     "drain",
@@ -85,6 +96,7 @@ __all__ = [
     "moves",
     "pause",
     "pause_queue",
+    "places",
     "plan",
     "reach",
     "receipt",
@@ -92,12 +104,14 @@ __all__ = [
     "resume",
     "resume_queue",
     "retry_failed",
+    "save_credential",
     "save_schedule",
     "stop",
     "stop_all",
     "stop_step",
     "switch_schedule",
     "take_over_steps",
+    "try_connection",
     "undrain",
     "upload",
     "usual_grace",

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from jobs import parameters as form_parameters
 from jobs.control import overlap as overlaps
+from jobs.control.credentials import check_places
 from jobs.control.launching import new_execution, store_unless_open
 from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import ProfileDisabled, Refused
@@ -147,6 +148,7 @@ def _again(
     if profile and not profile.enabled:
         raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")
     files = {file.field: file for file in execution.files.filter(role=ExecutionFile.Role.INPUT)}
+    check_places(definition, form_parameters.Given(execution.parameters), by=by, profile=profile)
     named = {field: form_parameters.NamedFile(of.name, of.size) for field, of in files.items()}
     form_parameters.clean(definition, execution.parameters, named)
     refuse_in_maintenance()

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 
 from jobs import parameters as form_parameters
 from jobs.control import overlap as overlaps
+from jobs.control.credentials import check_places
 from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
 from jobs.definition import InvalidParameters, JobClass, find
@@ -85,6 +86,7 @@ def launch(
         saved=profile.parameters if profile else None,
         locked=profile.locked if profile else None,
     )
+    check_places(definition, given, by=user, profile=profile)
     uploads = {field: _find_upload(field, pk, user) for field, pk in given.uploads.items()}
     files = {field: form_parameters.NamedFile(up.name, up.size) for field, up in uploads.items()}
     form_parameters.clean(definition, given.values, files)

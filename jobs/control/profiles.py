@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from jobs import parameters as form_parameters
+from jobs.control.credentials import check_places
 from jobs.control.refusals import Refused
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.models import JobProfile
@@ -34,8 +35,11 @@ def delete_profile(profile: JobProfile, *, by: User | None = None) -> None:
         row.delete()
 
 
-def check_profile(profile: JobProfile) -> None:
-    """Raise ValidationError unless its job exists, its parameters pass and its locks are theirs."""
+def check_profile(profile: JobProfile, *, by: User | None) -> None:
+    """Raise ValidationError unless its job exists, its parameters pass and its locks are theirs.
+
+    Raises Denied where `by` changes the place of its files and may not.
+    """
     try:
         job = find(profile.job)
         errors = form_parameters.check_saved(job, profile.parameters)
@@ -48,6 +52,16 @@ def check_profile(profile: JobProfile) -> None:
         raise ValidationError({"parameters": said})
     _check_locks(job, profile.locked)
     _check_limits(profile)
+    _check_places(job, profile, by)
+
+
+def _check_places(job: JobClass, profile: JobProfile, by: User | None) -> None:
+    before = JobProfile.objects.filter(pk=profile.pk).first() if profile.pk else None
+    try:
+        check_places(job, form_parameters.Given(profile.parameters), by=by, profile=before)
+    except InvalidParameters as error:
+        said = [f"{name}: {' '.join(messages)}" for name, messages in error.errors.items()]
+        raise ValidationError({"parameters": said}) from error
 
 
 def _check_limits(profile: JobProfile) -> None:

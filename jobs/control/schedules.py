@@ -9,11 +9,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from jobs import parameters as form_parameters
+from jobs.control.credentials import check_places
 from jobs.cron import BadCron, Cron
 from jobs.definition import InvalidParameters, find
 from jobs.models import Schedule
 from jobs.models.base import database_now
-from jobs.permissions import may, require
+from jobs.permissions import Denied, may, require
 
 
 def save_schedule(schedule: Schedule, *, by: User | None = None) -> None:
@@ -93,4 +94,8 @@ def _check_parameters(schedule: Schedule) -> None:
     )
     if given.uploads:
         raise InvalidParameters({name: ["A schedule has no file."] for name in given.uploads})
+    try:
+        check_places(job, given, by=schedule.run_as, profile=profile)
+    except Denied as error:
+        raise InvalidParameters({"place": [f"{schedule.run_as}: {error}"]}) from error
     form_parameters.clean(job, given.values, {})

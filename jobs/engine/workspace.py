@@ -16,12 +16,15 @@ from uuid import UUID
 import psycopg
 from django.core.files.base import File
 from django.db import connection
+from django.db.models import QuerySet
 
 from jobs import outbox
 from jobs.definition import JobError
+from jobs.engine import transfers
 from jobs.engine.database import own_connection
 from jobs.engine.failed import failed_rows
 from jobs.models import ExecutionFile, JobExecution, OutboxMessage
+from jobs.places import expand
 
 Role = ExecutionFile.Role
 
@@ -62,13 +65,13 @@ class Workspace:
         return failed_rows(self._execution)
 
     @contextmanager
-    def create(self, name: str, role: str = Role.OUTPUT) -> Iterator[Output]:
+    def create(self, name: str, role: str = Role.OUTPUT, field: str = "") -> Iterator[Output]:
         """A file to hand to the person who launched the job.
 
         It counts from the next checkpoint on, or from the end of the step: a crash before leaves
         no trace of it in the tables. A file of the same name is replaced.
         """
-        made = ExecutionFile(execution=self._execution, role=role, name=name)
+        made = ExecutionFile(execution=self._execution, role=role, field=field, name=name)
         with TemporaryDirectory(prefix="millrace-") as folder:
             path = Path(folder, "file")
             with path.open("wb") as target:
@@ -78,6 +81,33 @@ class Workspace:
             with _Finished(path) as finished:
                 made.file.save(name, finished, save=False)
         self._made.append(made)
+
+    def fetch(self, context: Any, place: str, path: str, field: str = "file") -> None:
+        """Copy a file of a place to storage, where `open(field)` finds it; of a pattern the newest.
+
+        Done once: later attempts, and executions that continue this one, use the copy. Its path,
+        size and SHA-256 are the checkpoint. Raises PlaceError, and Unavailable to try again.
+        """
+        continued = self._execution.continues_id and self._inputs(field).exists()
+        if context.cursor is None and not continued:
+            transfers.fetch(self, context, place, path, field)
+
+    def deliver(self, context: Any, place: str, path: str) -> None:
+        """Write the files made by this execution to a place; those sent already are left out.
+
+        `path` may have %job_label%, %datetime% and %execution%, the same at every attempt; it
+        names a folder when it ends in a slash or is empty.
+        """
+        execution = self._execution
+        definition = execution.definition
+        path = expand(
+            path,
+            job_label=definition.label if definition else execution.job,
+            at=execution.created_at,
+            execution=str(execution.pk),
+        )
+        files = list(execution.files.filter(role=Role.OUTPUT).order_by("pk"))
+        transfers.deliver(self, context, place, path, files)
 
     def send_mail(self, key: str, *, to: Sequence[str], subject: str, text: str) -> None:
         """Send a mail once the chunk has committed; called in `write`.
@@ -119,7 +149,8 @@ class Workspace:
     def commit_files(self) -> None:
         """Write the files made and the messages held since the last checkpoint; for the engine."""
         for made in self._made:
-            self._execution.files.filter(role=made.role, name=made.name).delete()
+            same = {"field": made.field} if made.field else {"name": made.name}
+            self._execution.files.filter(role=made.role, **same).delete()
             made.save(force_insert=True)
         self._made.clear()
         if self._held:
@@ -131,7 +162,10 @@ class Workspace:
         return outbox.chain_of(self._execution)
 
     def _input(self, field: str) -> ExecutionFile:
-        return self._execution.files.get(role=Role.INPUT, field=field)
+        return self._inputs(field).get()
+
+    def _inputs(self, field: str) -> QuerySet[ExecutionFile]:
+        return self._execution.files.filter(role=Role.INPUT, field=field)
 
 
 class _Finished(File):
