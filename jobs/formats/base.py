@@ -43,13 +43,12 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts.
-
-    `lines` and `offsets` may be empty where nobody asked for them.
+    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts,
+    both empty where nobody asked for them.
 
     `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
     bytes; the latter stand in the cells as lone surrogates. `is_plain` says that no cell has a
-    backslash, a tab or a line end. `refusals` are of records that cannot be used, whose cells may
+    backslash, a tab or a line end, `has_apostrophes` that some cell may have one. `refusals` are of records that cannot be used, whose cells may
     be missing. `fault` says why reading ended.
     """
 
@@ -60,6 +59,7 @@ class Batch:
     end: Position = field(default_factory=lambda: Position(0, 0, 0))
     suspect: bool = False
     is_plain: bool = False
+    has_apostrophes: bool = True
     refusals: list[Refusal] = field(default_factory=list)
     fault: JobError | None = None
 

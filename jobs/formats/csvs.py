@@ -93,7 +93,7 @@ class CsvReader:
                     return None
         try:
             text = block.decode(self.encoding)
-            records = list(csv.reader(StringIO(text), delimiter=self.delimiter, strict=True))
+            records = self._records(text)
         except (UnicodeDecodeError, csv.Error):
             return None
         lines = text.count("\n")
@@ -105,12 +105,22 @@ class CsvReader:
         self._row_bytes = len(block) / len(records)
         end = Position(start.offset + len(block), start.row + len(records), start.line + lines)
         rows = list(range(start.row + 1, end.row + 1))
-        batch = Batch(records, rows, end=end, is_plain=is_plain)
+        batch = Batch(records, rows, end=end, is_plain=is_plain, has_apostrophes="'" in text)
         if takes := self.takes:
             taken = [at for at, cells in enumerate(records) if takes(rows[at], cells)]
             batch.records = [records[at] for at in taken]
             batch.rows = [rows[at] for at in taken]
         return batch
+
+    def _records(self, text: str) -> list[list[str]]:
+        """The cells of some whole lines; where nothing is quoted, splitting is quicker than csv."""
+        end = "\r\n" if "\r" in text else "\n"
+        ends = {text.count(letter) for letter in end}
+        if '"' not in text and ends == {text.count(end)}:
+            lines = text.split(end)
+            if max(map(len, lines)) <= CELL_LIMIT:
+                return [line.split(self.delimiter) for line in lines if line]
+        return list(csv.reader(StringIO(text), delimiter=self.delimiter, strict=True))
 
     def _is_plain(self, text: str) -> bool:
         if "\\" in text or text.count("\r") != text.count("\r\n"):

@@ -210,8 +210,13 @@ def for_field(field: models.Field) -> Convert:
         convert = choice({str(value): value for value, _ in field.flatchoices})
     else:
         convert = _by_type(field)
-    checks = [each for each in field.validators if not _is_built_in(each, field)]
+    checks = custom_checks(field)
     return _checked(convert, checks) if checks else convert
+
+
+def custom_checks(field: models.Field) -> list[Callable[[Any], None]]:
+    """The validators of a field that its type does not imply."""
+    return [each for each in field.validators if not _is_built_in(each, field)]
 
 
 def _by_type(field: models.Field) -> Convert:
@@ -225,7 +230,7 @@ def _by_type(field: models.Field) -> Convert:
         case models.DecimalField():
             return number(field.max_digits, field.decimal_places)
         case models.IntegerField():
-            return integer(*_integer_range(field))
+            return integer(*integer_range(field))
         case models.JSONField():
             return json()
         case models.CharField() | models.TextField() if _keeps_text(field):
@@ -243,7 +248,8 @@ def _keeps_text(field: models.Field) -> bool:
     return type(field).to_python in (models.CharField.to_python, models.TextField.to_python)
 
 
-def _integer_range(field: models.Field) -> tuple[int | None, int | None]:
+def integer_range(field: models.Field) -> tuple[int | None, int | None]:
+    """The smallest and the largest value that an integer field allows."""
     limits = {MinValueValidator: max, MaxValueValidator: min}
     found: dict[type, int] = {}
     for validator in field.validators:
@@ -251,6 +257,12 @@ def _integer_range(field: models.Field) -> tuple[int | None, int | None]:
         if kind in limits and isinstance(limit, int):
             found[kind] = limits[kind](limit, found.get(kind, limit))
     return found.get(MinValueValidator), found.get(MaxValueValidator)
+
+
+def limits_of_number(field: models.DecimalField) -> tuple[int, int]:
+    """How many digits may stand before the point, and how many behind."""
+    places = 500 if field.decimal_places is None else field.decimal_places
+    return 500 if field.max_digits is None else field.max_digits - places, places
 
 
 def _is_built_in(validator: Any, field: models.Field) -> bool:

@@ -15,6 +15,7 @@ import psycopg
 from django.db import connection, models
 
 from jobs.definition import Counters, ItemWarning, StagedChunk
+from jobs.recipes.copying import copy_rows
 from jobs.recipes.keys import folded_fields, literal, quote
 from jobs.recipes.ledger import Ledger, images
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
@@ -87,10 +88,7 @@ class MergeStager:
     def stage(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
         cursor.execute(f"TRUNCATE pg_temp.{self.staging}")
         names = "".join(f", {_column(of)}" for of in self.staged)
-        with cursor.copy(f"COPY pg_temp.{self.staging} (n{names}) FROM STDIN") as copy:
-            write_row = copy.write_row
-            for n, row in enumerate(chunk.rows):
-                write_row((n, *row))
+        copy_rows(cursor, f"COPY pg_temp.{self.staging} (n{names}) FROM STDIN", chunk.rows)
         self.doubles = self._find_doubles(cursor)
         self.chunk = chunk
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from jobs.definition import Counters, ItemWarning, Skip
 from jobs.formats.base import Batch
+from jobs.recipes import quick
 from jobs.recipes.converters import Text, for_field, json_text
+from jobs.recipes.copying import NULL, escaped
 from jobs.recipes.headers import Header
 from jobs.recipes.references import Reference
 from jobs.recipes.spelling import OUR_WAY, Spelling
@@ -27,12 +30,59 @@ FEW = 2  # cells on each distinct one, for a table of the distinct ones to pay
 class Parsed:
     """The good rows of a batch, with their places in it, and what became of the others."""
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Any]  # lines or tuples: see Form
     indexes: list[int]
     keys: list[str]
     warnings: list[ItemWarning]
     counters: Counters
     rejected: list[tuple[int, list[str]]]
+
+
+class Form(Enum):
+    """What the rows of a parser are made of."""
+
+    LINES = auto()  # each row one line in COPY's text format
+    ENCODED = auto()  # values that psycopg writes for COPY
+    VALUES = auto()  # values as the resource's `clean` sees them
+
+
+def _form_of(cleans: bool, staged: list[StagedField]) -> Form:
+    """Lines are by far the quickest; a tree has to look at the values of its rows."""
+    if cleans:
+        return Form.VALUES
+    is_tree = any(of.kind is Kind.PARENT for of in staged)
+    return Form.ENCODED if is_tree else Form.LINES
+
+
+class _Members(Sequence[str]):
+    """The members of JSON objects under one key, whose texts need no escapes; made when asked."""
+
+    def __init__(self, start: str, cells: Sequence[str]):
+        self.start, self.cells = start, cells
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+    def __iter__(self) -> Iterator[str]:
+        start = self.start
+        return iter([f'{start}"{cell}"' if cell else "" for cell in self.cells])
+
+
+def _objects(columns: list[Sequence[Any]]) -> list[str]:
+    """JSON objects of these members; an empty one is left out."""
+    if all(isinstance(column, _Members) and all(column.cells) for column in columns):
+        starts = [column.start.replace("%", "%%") for column in columns]
+        form = "{" + ",".join(f'{start}"%s"' for start in starts) + "}"
+        return list(map(form.__mod__, zip(*(column.cells for column in columns), strict=True)))
+    return ["{" + ",".join(filter(None, each)) + "}" for each in zip(*columns, strict=True)]
+
+
+def texts(staged: StagedField, values: list[Any]) -> Sequence[str]:
+    """Converted values as COPY reads them."""
+    return escaped([staged.text_of(value) for value in values])
 
 
 class RowParser:
@@ -56,6 +106,7 @@ class RowParser:
         self.guarded = guarded
         keys = resource.key_fields()
         self.cleans = type(resource).clean is not Resource.clean
+        self.form = _form_of(self.cleans, staged)
         by_field = {of.field.name: of for of in staged}
         self.cells = [
             BoundColumn(
@@ -64,7 +115,7 @@ class RowParser:
                 resource,
                 by_field[column.field],
                 spelling=spelling,
-                encodes=not self.cleans,
+                form=self.form,
             )
             for column in header.columns
         ]
@@ -75,7 +126,7 @@ class RowParser:
     def parse(self, batch: Batch) -> Parsed:
         faults = _Faults(batch)
         indexes = self._readable(batch, faults)
-        grid = self._grid([batch.records[index] for index in indexes])
+        grid = self._grid(batch, indexes)
         if not indexes:
             return faults.parsed([], [], [])
         faults.indexes = indexes
@@ -83,14 +134,21 @@ class RowParser:
         values = [bound.read(grid, faults) for bound in self.cells]
         if self.cleans:
             rows = self._cleaned_rows(values, faults)
+        elif self.form is Form.LINES:
+            rows = list(map("\t".join, zip(*self._staged_columns(values), strict=True)))
         else:
             rows = list(zip(*self._staged_columns(values), strict=True))
         return faults.parsed(rows, indexes, keys)
 
-    def _grid(self, records: list[list[str]]) -> list[Sequence[str]]:
+    def _grid(self, batch: Batch, indexes: list[int]) -> list[Sequence[str]]:
         """The columns of these records."""
+        records = batch.records
+        if len(indexes) < len(records):
+            records = [records[index] for index in indexes]
         grid: list[Sequence[str]] = list(zip(*records, strict=True))
-        return [_without_guard(cells) for cells in grid] if self.guarded else grid
+        if self.guarded and batch.has_apostrophes:
+            return [_without_guard(cells) for cells in grid]
+        return grid
 
     def _readable(self, batch: Batch, faults: _Faults) -> list[int]:
         """The places of the records that have all their cells, in characters one can read."""
@@ -100,6 +158,8 @@ class RowParser:
                 self._check_characters(index, cells, faults)
         for refusal in batch.refusals:
             faults.add_unread(*refusal)
+        if not faults.unread and min(map(len, records), default=width) == width:
+            return list(range(len(records)))
         for index, cells in enumerate(records):
             if len(cells) < width and index not in faults.unread:
                 faults.add_unread(
@@ -125,7 +185,7 @@ class RowParser:
             return list(grid[self.key_indexes[0]])
         return ["/".join(cells) for cells in zip(*(grid[i] for i in self.key_indexes), strict=True)]
 
-    def _staged_columns(self, columns: list[list[Any]]) -> Iterator[list[Any]]:
+    def _staged_columns(self, columns: list[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The columns of the staging table from those of the file."""
         for staged in self.staged:
             own = [
@@ -134,10 +194,11 @@ class RowParser:
                 if bound.column.field == staged.field.name
             ]
             if staged.kind is Kind.DEFAULT:
-                yield [staged.default() for _ in columns[0]]
+                defaults = [staged.default() for _ in columns[0]]
+                yield texts(staged, defaults) if self.form is Form.LINES else defaults
             elif staged.kind is Kind.MERGED:
-                members = zip(*own, strict=True)
-                yield ["{" + ",".join(filter(None, each)) + "}" for each in members]
+                objects = _objects(own)
+                yield escaped(objects) if self.form is Form.LINES else objects
             else:
                 yield own[0]
 
@@ -188,8 +249,8 @@ class RowParser:
 class BoundColumn:
     """A column with its place in the file and its converter.
 
-    With `encodes` it gives values ready for COPY, and members of a JSON object as `"key":value`;
-    without, the values themselves, for the resource's `clean`.
+    What it reads has the form that is asked for. Ready for COPY, members of a JSON object are
+    `"key":value`, and empty where the object does not have them.
     """
 
     def __init__(
@@ -200,7 +261,7 @@ class BoundColumn:
         staged: StagedField,
         *,
         spelling: Spelling,
-        encodes: bool,
+        form: Form,
     ):
         self.column = column
         self.indexes = [header.known.index(name) for name in column.names]
@@ -209,9 +270,12 @@ class BoundColumn:
         self.reference: Reference | None = None
         self.several = bool(self.field.many_to_many)
         self.required = column.field in resource.key_fields()
-        self.convert = spelling.applied(column.convert or self._own_converter(resource))
+        convert = column.convert or self._own_converter(resource)
+        self.convert = spelling.applied(convert)
+        self.fits = self._quick_check() if self.convert is convert else None
         self.empty = self._empty()
-        self.encodes = encodes
+        self.form = form
+        self.staged = staged
         self.start = None if column.key is None else json_text(column.key) + ":"
         self.encode = staged.encoder()
 
@@ -226,6 +290,12 @@ class BoundColumn:
             return str.strip  # a parent may stand in the same file, so the merge resolves it
         self.reference = Reference(self.field.related_model, resource.lookups[self.field.name])
         return self.reference.many if self.several else self.reference.one
+
+    def _quick_check(self) -> quick.Fits | None:
+        """What says of all cells at once that COPY can take them; None where nothing can."""
+        if self.column.convert or self.column.parts or self.field.is_relation:
+            return None
+        return quick.for_column(self.field) if self.column.key is None else quick.as_json
 
     def _empty(self) -> Callable[[], Any] | None:
         """What an empty cell means: a function that returns it or refuses; None for None."""
@@ -242,7 +312,7 @@ class BoundColumn:
     def _refuse_empty(self) -> None:
         raise ValidationError(f"{self.name} must not be empty.", "blank")
 
-    def read(self, grid: list[Sequence[str]], faults: _Faults) -> list[Any]:
+    def read(self, grid: list[Sequence[str]], faults: _Faults) -> Sequence[Any]:
         """The column in all rows, ready for COPY or as values; None stands in for a fault."""
         cells: Sequence[Any] = grid[self.indexes[0]]
         if self.reference:
@@ -250,7 +320,9 @@ class BoundColumn:
         if len(self.indexes) > 1:
             cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
         try:
-            if self.encodes:
+            if self.form is Form.LINES and self.fits and self._fit(self.fits, cells):
+                return self._taken(cells, faults.batch.is_plain)
+            if self.form is not Form.VALUES:
                 distinct = set(cells)
                 if len(distinct) * FEW <= len(cells):  # then each is converted only once
                     known = dict(zip(distinct, self._values(distinct), strict=True))
@@ -259,7 +331,23 @@ class BoundColumn:
         except (ValidationError, ValueError):
             return self._read_one_by_one(cells, faults)
 
-    def _values(self, cells: Collection[Any]) -> list[Any]:
+    def _fit(self, fits: quick.Fits, cells: Sequence[str]) -> bool:
+        if all(cells):
+            return fits(cells)
+        if self.empty not in (None, str):
+            return False
+        given = list(filter(None, cells))
+        return not given or fits(given)
+
+    def _taken(self, cells: Sequence[str], is_plain: bool) -> Sequence[str]:
+        """The cells as they stand, as COPY takes them."""
+        if self.start is not None:
+            return _Members(self.start, cells)
+        if not is_plain:
+            cells = escaped(cells)
+        return cells if self.empty is str else [cell or NULL for cell in cells]
+
+    def _values(self, cells: Collection[Any]) -> Sequence[Any]:
         convert, empty = self.convert, self.empty
         if len(self.indexes) > 1:
             values = [convert(*group) if any(group) else None for group in cells]
@@ -271,18 +359,24 @@ class BoundColumn:
             values = [convert(cell) if cell else empty() for cell in cells]
         return self._encoded(values)
 
-    def _encoded(self, values: list[Any]) -> list[Any]:
-        """The values as COPY takes them, or as members of a JSON object; empty for none."""
+    def _encoded(self, values: list[Any]) -> Sequence[Any]:
+        """The values in the form that is asked for."""
         encode, start = self.encode, self.start
-        if not self.encodes or encode is None:
+        if self.form is Form.VALUES:
             return values
-        if start is None:
-            return [None if value is None else encode(value) for value in values]
-        return ["" if value is None else start + encode(value) for value in values]
+        if start is not None and encode is not None:
+            return ["" if value is None else start + encode(value) for value in values]
+        if self.form is Form.LINES:
+            return texts(self.staged, values)
+        if encode is None:
+            return values
+        return [None if value is None else encode(value) for value in values]
 
-    def _read_one_by_one(self, cells: Collection[Any], faults: _Faults) -> list[Any]:
+    def _read_one_by_one(self, cells: Collection[Any], faults: _Faults) -> Sequence[Any]:
         """As `_values`, but a fault costs only its own row."""
-        values, known = [], {}
+        values: list[Any] = []
+        known: dict[Any, Any] = {}
+        stand_in = NULL if self.form is Form.LINES else None
         for place, cell in enumerate(cells):
             if cell not in known:
                 try:
@@ -293,7 +387,7 @@ class BoundColumn:
             if isinstance(value, Exception):
                 text = cell if isinstance(cell, str) else " ".join(cell)
                 faults.add(place, self.name, text, value)
-                value = None
+                value = stand_in
             values.append(value)
         return values
 
@@ -354,9 +448,7 @@ class _Faults:
         )
         self.found.setdefault(place, []).append(warning)
 
-    def parsed(
-        self, rows: Sequence[tuple[Any, ...] | None], indexes: list[int], keys: list[str]
-    ) -> Parsed:
+    def parsed(self, rows: Sequence[Any], indexes: list[int], keys: list[str]) -> Parsed:
         warnings = [
             each for found in (self.unread, self.found) for of in found.values() for each in of
         ]

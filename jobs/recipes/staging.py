@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, models
 
 from jobs.recipes.converters import json_text
+from jobs.recipes.copying import NULL, copy_text
 from jobs.resources import Column, Resource
 
 READY = (
@@ -82,6 +83,14 @@ class StagedField:
             case models.DateField():
                 return date.isoformat
         return lambda value: self.field.get_db_prep_save(value, connection)
+
+
+    def text_of(self, value: Any) -> str:
+        """A converted value as a text for COPY, not escaped yet."""
+        if value is None:
+            return NULL
+        encode = self.encoder()
+        return copy_text(value if encode is None else encode(value))
 
 
 def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField]:

@@ -1,9 +1,10 @@
 """The CSV reader: what it refuses, where it says the fault is, and where it can go on."""
 
+import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
@@ -138,3 +139,42 @@ def test_reading_in_batches_from_any_position_gives_the_same_records(rows, size,
         source = reader(data)
         source.seek(Position(*batch.end))
     assert seen == rows
+
+
+cell_texts = st.one_of(
+    st.text(alphabet="ab'=;,\t\\ é", max_size=6),
+    st.sampled_from(['"', '5" pipe', "two\nlines", "cr\r\nlf", "", "x" * 300]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.lists(st.lists(cell_texts, min_size=2, max_size=2), min_size=1, max_size=200),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    broken=st.sampled_from(["", "", "", '"open', "too;many;cells", "\n\n", '5" pipe;\n']),
+    delimiter=st.sampled_from([";", "\t"]),
+    takes=st.sampled_from([None, lambda row, cells: row % 3 == 0]),
+)
+def test_blocks_give_the_same_rows_as_lines(rows, end, quoting, broken, delimiter, takes):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerows([["a", "b"], *rows])
+    text.write(broken.replace(";", delimiter))
+    read = {}
+    for positions in (True, False):
+        source = reader(text.getvalue(), delimiter=delimiter)
+        source.keeps_positions, source.takes = positions, takes
+        found, fault = [], None
+        while True:
+            batch = source.batch(70)
+            found += zip(batch.rows, batch.records, strict=True)
+            fault = fault or (batch.fault and str(batch.fault))
+            if fault or not batch.records:
+                break
+            cells = [cell for record in batch.records for cell in record]
+            if batch.is_plain:
+                assert not any(letter in cell for cell in cells for letter in "\\\t\r\n")
+            assert batch.has_apostrophes or not any("'" in cell for cell in cells)
+        read[positions] = (found, fault, batch.end)
+    assert read[True] == read[False]
