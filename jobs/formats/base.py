@@ -43,13 +43,13 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Records of a file. `rows` are their numbers from 1, `lines` and `offsets` their starts,
-    both empty where nobody asked for them.
+    """Records of a file, with their numbers from 1 in `rows`.
 
+    `lines` and `offsets` are their starts, and empty where nobody asked for them.
     `end` is the position behind the last. `suspect` says that some line has NUL or undecodable
     bytes; the latter stand in the cells as lone surrogates. `is_plain` says that no cell has a
-    backslash, a tab or a line end, `has_apostrophes` that some cell may have one. `refusals` are of records that cannot be used, whose cells may
-    be missing. `fault` says why reading ended.
+    backslash, a tab or a line end, `has_apostrophes` that some cell may have one. `refusals` are
+    of records that cannot be used, whose cells may be missing. `fault` says why reading ended.
     """
 
     records: list[list[str]] = field(default_factory=list)
