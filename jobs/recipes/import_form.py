@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from jobs.formats.base import Options
 from jobs.formats.reading import DELIMITER_CHOICES, ENCODING_CHOICES
 from jobs.recipes.merge import Mode
 from jobs.recipes.spelling import DatePattern
@@ -38,6 +39,14 @@ class DateFormatField(forms.CharField):
             except ValueError as error:
                 raise ValidationError(str(error), "invalid") from None
         return pattern
+
+
+def read_options(parameters: dict[str, Any]) -> Options:
+    """How a file is to be read."""
+    return Options(
+        delimiter=parameters.get("delimiter") or "",
+        encoding=parameters.get("encoding") or "",
+    )
 
 
 class ImportForm(forms.Form):

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django import forms
-
 from jobs.definition import (
     Counters,
     Cursor,
@@ -21,11 +19,11 @@ from jobs.definition import (
     StagedChunk,
     StagedStep,
 )
-from jobs.formats.base import Batch, Options, Position, Reader
+from jobs.formats.base import Batch, Position, Reader
 from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.reading import open_reader
 from jobs.recipes.headers import Header, read_header
-from jobs.recipes.import_form import ImportForm
+from jobs.recipes.import_form import ImportForm, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.rows import Parsed, RowParser
@@ -60,7 +58,9 @@ class ImportJob(Job):
     type = "import"
     resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
-    Parameters: type[forms.Form] = ImportForm
+
+    class Parameters(ImportForm):
+        pass
 
     def __init__(self, parameters: dict[str, Any] | None = None, workspace: Any = None):
         super().__init__(parameters, workspace)
@@ -168,19 +168,15 @@ class ImportJob(Job):
             self._open.callback(setattr, self, "_opened", None)
             file = self._open.enter_context(self.workspace.open("file"))
             name = self.workspace.name("file")
-            self._opened = self._open.enter_context(open_reader(file, name, self._options()))
+            self._opened = self._open.enter_context(
+                open_reader(file, name, read_options(self.parameters))
+            )
         return self._opened
-
-    def _options(self) -> Options:
-        return Options(
-            delimiter=self.parameters.get("delimiter") or "",
-            encoding=self.parameters.get("encoding") or "",
-        )
 
     @cached_property
     def _plan(self) -> Plan:
         resource, reader = self.resource(), self._reader
-        _refuse_delimiter(reader.header, self._options().delimiter)
+        _refuse_delimiter(reader.header, self.parameters.get("delimiter") or "")
         header = read_header(resource, reader.header, self.parameters.get("mapping"))
         staged = staged_fields(resource, header.columns)
         spelling = Spelling(
