@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from jobs import control
@@ -76,7 +77,7 @@ class SavedForm:
     """The parameters of a profile, to be saved in it; files are given at launch."""
 
     def __init__(self, profile: JobProfile, request: HttpRequest):
-        self.profile, self.job = profile, profile.definition
+        self.profile, self.job, self.user = profile, profile.definition, cast("User", request.user)
         self.form = self._form(request) if self.job else forms.Form()
 
     def _form(self, request: HttpRequest) -> forms.Form:
@@ -103,6 +104,11 @@ class SavedForm:
             for name, value in values_of(self.form).items()
             if (value or None) != (self.form.fields[name].initial or None)
         }
+        try:
+            control.check_profile(self.profile, by=self.user)
+        except ValidationError as invalid:
+            self.form.add_error(None, invalid.messages)
+            return False
         self.profile.save()
         return True
 

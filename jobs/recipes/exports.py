@@ -18,6 +18,8 @@ from django.db.models import OuterRef
 
 from jobs.definition import FunctionStep, Job
 from jobs.formats.reading import DELIMITER_CHOICES
+from jobs.places import Unavailable
+from jobs.recipes.placed import send_steps, target_fields
 from jobs.resources import Column, Resource, ResourceClass
 
 CHECKPOINT_SECONDS = 1.0
@@ -39,13 +41,16 @@ class ExportJob(Job):
 
     type = "export"
     resource: ClassVar[ResourceClass]
+    retry_on = (Unavailable,)
 
     class Parameters(forms.Form):
         delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES[1:], required=False, initial=";")
+        place, path = target_fields()
 
     def steps(self) -> list[FunctionStep]:
         return [
-            FunctionStep(name="export", label="Write rows", function=self.write_file, atomic=False)
+            FunctionStep(name="export", label="Write rows", function=self.write_file, atomic=False),
+            *send_steps(self),
         ]
 
     def write_file(self, context: Any) -> dict[str, int]:

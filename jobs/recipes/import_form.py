@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from jobs.formats.base import Options
 from jobs.formats.reading import DELIMITER_CHOICES, ENCODING_CHOICES
 from jobs.recipes.merge import Mode
+from jobs.recipes.placed import check_source, source_fields
 from jobs.recipes.spelling import DatePattern
 
 DECIMAL_CHOICES = [(".", "Point: 1234.5"), (",", "Comma: 1234,5")]
@@ -52,7 +53,10 @@ def read_options(parameters: dict[str, Any]) -> Options:
 class ImportForm(forms.Form):
     """How a file is read, and what is done with its rows."""
 
-    file = forms.FileField(help_text="A CSV file whose first line names the columns.")
+    file = forms.FileField(
+        required=False, help_text="A CSV file whose first line names the columns."
+    )
+    place, path = source_fields()
     delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
     encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
     decimal = forms.ChoiceField(
@@ -99,3 +103,8 @@ class ImportForm(forms.Form):
         label="Keep a ledger",
         help_text="Note what each row was before, so that the import can be undone.",
     )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        check_source(self, given)
+        return given

@@ -18,14 +18,17 @@ from jobs.definition import (
     Pace,
     StagedChunk,
     StagedStep,
+    Step,
 )
 from jobs.formats.base import Batch, Position, Reader
 from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.reading import open_reader
+from jobs.places import Unavailable
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
+from jobs.recipes.placed import fetch_steps
 from jobs.recipes.rows import Parsed, RowParser
 from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
@@ -58,6 +61,7 @@ class ImportJob(Job):
     type = "import"
     resource: ClassVar[ResourceClass]
     validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
+    retry_on = (Unavailable,)
 
     class Parameters(ImportForm):
         pass
@@ -67,8 +71,9 @@ class ImportJob(Job):
         self._open = ExitStack()
         self._opened: Reader | None = None
 
-    def steps(self) -> list[StagedStep]:
+    def steps(self) -> list[Step]:
         return [
+            *fetch_steps(self),
             StagedStep(
                 name="import",
                 label="Import rows",
@@ -78,7 +83,7 @@ class ImportJob(Job):
                 columns=lambda: self._plan.header.names,
                 judge=self._threshold(),
                 partitions=self._parts(),
-            )
+            ),
         ]
 
     def _stager(self) -> MergeStager:
@@ -94,7 +99,13 @@ class ImportJob(Job):
     def _parts(self) -> int:
         """Rows of a tree name each other, so that a tree is never divided."""
         of = self.resource.partitions
-        return 1 if of == 1 or self._plan.is_tree else of
+        if of == 1:
+            return 1
+        # A file that is fetched may not be here yet: what its rows could name decides.
+        is_tree = (
+            _may_be_tree(self.resource) if self.parameters.get("place") else self._plan.is_tree
+        )
+        return 1 if is_tree else of
 
     def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
         """Parse the file from behind the cursor. Raises JobError where its structure is broken."""
@@ -186,6 +197,13 @@ class ImportJob(Job):
         )
         parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
         return Plan(resource, header, staged, parser)
+
+
+def _may_be_tree(resource: ResourceClass) -> bool:
+    """Whether there are columns in which a row of the resource names another one."""
+    fields = [resource.model._meta.get_field(name) for name in resource.fields]
+    own = [of for of in fields if of.related_model is resource.model]
+    return any(not of.many_to_many for of in own)
 
 
 def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:

@@ -32,7 +32,12 @@ def target_fields() -> tuple[PlaceField, PathField]:
 
 
 def check_source(form: forms.Form, given: dict[str, Any]) -> None:
-    """Add errors unless there is a file, or a place with a path; for `clean()` of a form."""
+    """Add errors unless there is a file, or a place with a path; for `clean()` of a form.
+
+    A form without the field for the file is that of a profile, where both may stay open.
+    """
+    if "file" not in form.fields:
+        return
     if given.get("place") and not given.get("path"):
         form.add_error("path", "Say which file of the place it is.")
     if not given.get("place") and not given.get("file") and "file" not in form.errors:
