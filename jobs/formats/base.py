@@ -8,7 +8,7 @@ object, an empty text for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -18,6 +18,19 @@ CELL_LIMIT = 1 << 20  # characters
 BATCH_LIMIT = 1 << 23  # bytes; wide rows make smaller batches, so that memory stays flat
 COLUMN_LIMIT = 500
 NAME_LIMIT = 200  # characters
+ENCODING_WORDS = {
+    "utf-8": "UTF-8",
+    "utf-16": "UTF-16",
+    "cp1252": "Windows-1252 (Western Europe)",
+    "latin-1": "ISO 8859-1",
+    "iso8859-15": "ISO 8859-15",
+    "cp1250": "Windows-1250 (Central Europe)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "cp850": "DOS 850",
+    "mac-roman": "Mac Roman",
+    "shift_jis": "Shift JIS",
+    "gb18030": "GB 18030",
+}
 
 
 class Position(NamedTuple):
@@ -73,7 +86,7 @@ class Options:
 
     format: str = ""  # csv, xlsx, jsonl, json, parquet
     delimiter: str = ""
-    quote: str = '"'
+    quote: str = ""  # a character, or none
     encoding: str = ""
     header: bool = True  # without one the columns are named A, B, C, ...
     sheet: str = ""
@@ -84,7 +97,8 @@ class Reader(Protocol):
 
     `takes` may be set to a question about a row's number and cells: other rows are passed over.
     `is_guarded` says that texts which look like formulas have an apostrophe before them. `size`
-    is the offset behind the last record, None where only reading to the end would tell it.
+    is the offset behind the last record, None where only reading to the end would tell it. In
+    `json_columns`, where a reader has them, a list stays JSON text instead of codes with commas.
     """
 
     format: str
@@ -93,6 +107,7 @@ class Reader(Protocol):
     takes: Callable[[int, list[str]], bool] | None
     is_guarded: bool
     size: int | None
+    json_columns: Collection[str]
 
     def said(self) -> str:
         """How the file is read, for people: `CSV in UTF-8, separated by semicolons`."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from io import StringIO
 from typing import Any, BinaryIO
 
 from jobs.definition import JobError
-from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, check_names
+from jobs.formats.base import (
+    BATCH_LIMIT,
+    CELL_LIMIT,
+    ENCODING_WORDS,
+    Batch,
+    Position,
+    check_names,
+    letters,
+)
 
 DELIMITERS = (";", ",", "\t", "|")
 DELIMITER_WORDS = {
@@ -20,9 +28,7 @@ DELIMITER_WORDS = {
 }
 LINE_LIMIT = 1 << 24  # bytes
 SMALLEST_BLOCK = 64  # records; fewer are read a line at a time
-QUOTE = b'"'
 UTF8_MARK = b"\xef\xbb\xbf"
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 REASONS = {
     "unexpected end of data": "a quote is opened and never closed",
     "field larger than field limit": "a cell has more than a million characters",
@@ -34,32 +40,45 @@ REASONS = {
 class CsvReader:
     """A CSV file of bytes, read in batches, with its header read already.
 
-    Without a delimiter it is the one that splits the header into most names. `takes` may be set
-    to a question about a row's number and cells: other rows are passed over. With
-    `keeps_positions` every batch knows where each of its records begins. Raises JobError for a
-    header that cannot be used.
+    Without a delimiter it is the one that splits the header into most names. Without a `quote`
+    character cells are taken as they stand. `takes` may be set to a question about a row's number
+    and cells: other rows are passed over. With `keeps_positions` every batch knows where each of
+    its records begins. Raises JobError for a header that cannot be used.
     """
 
     keeps_positions = False
 
     format = "csv"
     is_guarded = True
+    size: int | None = None
+    json_columns: Collection[str] = ()
 
-    def __init__(self, file: BinaryIO, delimiter: str = "", encoding: str = "utf-8"):
+    def __init__(
+        self,
+        file: BinaryIO,
+        delimiter: str = "",
+        encoding: str = "utf-8",
+        quote: str = '"',
+        has_header: bool = True,
+    ):
         csv.field_size_limit(CELL_LIMIT)
         self.file = file
         self.encoding = encoding
+        self.said_encoding = encoding
+        self.quote = quote
         self._row_bytes: float = 200
         self.takes: Callable[[int, list[str]], bool] | None = None
         self.delimiter = delimiter or self._guess_delimiter()
         start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0
         self.seek(Position(start, 0, 1))
-        self.header = self._read_header()
+        self.header = self._read_header(has_header)
         self.start = self._next
 
     def said(self) -> str:
         """How the file is read, for people."""
-        return f"CSV in {self.encoding}, {DELIMITER_WORDS[self.delimiter]}"
+        encoding = ENCODING_WORDS.get(self.said_encoding, self.said_encoding)
+        separated = DELIMITER_WORDS.get(self.delimiter, f"separated by {self.delimiter!r}")
+        return f"CSV in {encoding}, {separated}"
 
     def seek(self, position: Position) -> None:
         """Go on reading at the start of a record."""
@@ -84,10 +103,11 @@ class CsvReader:
         self.file.seek(start.offset)
         block = self.file.read(min(BATCH_LIMIT, int(size * self._row_bytes)))
         block += self.file.readline(LINE_LIMIT)
-        if QUOTE in block:  # a line may end within a cell
-            is_open = block.count(QUOTE) % 2
+        quote = self.quote.encode()
+        if quote and quote in block:  # a line may end within a cell
+            is_open = block.count(quote) % 2
             while is_open and (line := self.file.readline(LINE_LIMIT)):
-                is_open ^= line.count(QUOTE) % 2
+                is_open ^= line.count(quote) % 2
                 block += line
                 if len(block) > 2 * BATCH_LIMIT:
                     return None
@@ -116,16 +136,18 @@ class CsvReader:
         """The cells of some whole lines; where nothing is quoted, splitting is quicker than csv."""
         end = "\r\n" if "\r" in text else "\n"
         ends = {text.count(letter) for letter in end}
-        if '"' not in text and ends == {text.count(end)}:
+        if not (self.quote and self.quote in text) and ends == {text.count(end)}:
             lines = text.split(end)
             if max(map(len, lines)) <= CELL_LIMIT:
                 return [line.split(self.delimiter) for line in lines if line]
-        return list(csv.reader(StringIO(text), delimiter=self.delimiter, strict=True))
+        return list(self._csv(StringIO(text)))
 
     def _is_plain(self, text: str) -> bool:
         if "\\" in text or text.count("\r") != text.count("\r\n"):
             return False
-        return "\t" not in text or (self.delimiter == "\t" and '"' not in text)
+        if "\t" not in text:
+            return True
+        return self.delimiter == "\t" and not (self.quote and self.quote in text)
 
     def _read_lines(self, size: int) -> Batch:
         batch = Batch()
@@ -161,7 +183,12 @@ class CsvReader:
         self.file.seek(self._next.offset)
         self._offset, self._base = self._next.offset, self._next.line
         self._suspect = False
-        return csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+        return self._csv(self._lines())
+
+    def _csv(self, lines: Iterable[str]) -> Any:
+        if not self.quote:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True)
 
     def read_at(self, positions: list[Position]) -> Batch:
         """Read the single records that start at these positions, in the order given."""
@@ -190,37 +217,38 @@ class CsvReader:
                 self._suspect = True
                 yield line.decode(encoding, "surrogateescape")
 
-    def _read_header(self) -> list[str]:
+    def _read_header(self, has_header: bool) -> list[str]:
         reader = self._begin_lines()
         try:
             names = [name.strip() for name in next(reader, [])]
         except csv.Error as error:
             raise JobError(f"The header cannot be read: {_why(error)}.") from None
+        if not any(names):
+            raise JobError("The file is empty: its first line must name the columns.")
+        if not has_header:
+            check_names(names := [letters(index) for index in range(len(names))])
+            return names
         self._check_header(names)
         self._next = Position(self._offset, 0, self._base + reader.line_num)
         return names
 
     def _check_header(self, names: list[str]) -> None:
-        if not any(names):
-            raise JobError("The file is empty: its first line must name the columns.")
         if self._suspect:
             raise JobError(
-                f"The header is not text in the encoding {self.encoding}. Save the file as UTF-8, "
-                "or choose the encoding that it has."
+                f"The header is not text in {ENCODING_WORDS.get(self.encoding, self.encoding)}. "
+                "Save the file as UTF-8, or choose the encoding that it has."
             )
         check_names(names)
 
     def _guess_delimiter(self) -> str:
-        first = self._first_bytes(1 << 16).split(b"\n", 1)[0]
-        unquoted = re.sub(r'"[^"]*"', "", first.decode(self.encoding, "replace"))
+        first = self._first_bytes(1 << 16).split(b"\n", 1)[0].decode(self.encoding, "replace")
+        quote = re.escape(self.quote)
+        unquoted = re.sub(f"{quote}[^{quote}]*{quote}", "", first) if quote else first
         return max(DELIMITERS, key=unquoted.count)
 
     def _first_bytes(self, count: int) -> bytes:
         self.file.seek(0)
-        first = self.file.read(count)
-        if first.startswith(UTF16_MARKS):
-            raise JobError("The file is in UTF-16. Save it as UTF-8 and try again.")
-        return first
+        return self.file.read(count)
 
 
 def _broken(line: int, why: str) -> JobError:

@@ -110,6 +110,7 @@ def too_large(limit: int) -> JobError:
 
 def ungzipped(file: BinaryIO, size: int) -> BinaryIO:
     """The content of a gzip file."""
+    file.seek(0)
     return spooled(gzip.GzipFile(fileobj=file, mode="rb"), unpacked_limit(size))
 
 

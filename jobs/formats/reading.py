@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
-from jobs.formats.base import Options, Reader
+from django.conf import settings
+
+from jobs.definition import JobError
+from jobs.formats.base import ENCODING_WORDS, Options, Reader
 from jobs.formats.csvs import CsvReader
+from jobs.formats.detection import (
+    encoding_of,
+    format_of,
+    head_of,
+    packing_of,
+    quote_of,
+    wide_encoding,
+)
+from jobs.formats.jsons import JsonArrayReader, JsonLinesReader
+from jobs.formats.packed import (
+    data_entry,
+    open_archive,
+    open_entry,
+    spooled,
+    ungzipped,
+    unpacked_limit,
+)
+from jobs.formats.parquets import ParquetReader
+from jobs.formats.sheets import SheetReader
+from jobs.formats.transcoding import Utf16AsUtf8
+from jobs.formats.workbooks import is_workbook
 
-FORMAT_CHOICES = [
-    ("", "Found from the file"),
-    ("csv", "CSV"),
-]
+FORMAT_WORDS = {
+    "csv": "CSV",
+    "xlsx": "XLSX (Excel)",
+    "jsonl": "JSON lines",
+    "json": "JSON array",
+    "parquet": "Parquet",
+}
+FORMAT_CHOICES = [("", "Found from the file"), *FORMAT_WORDS.items()]
 DELIMITER_CHOICES = [
     ("", "Found from the header"),
     (";", "Semicolon ;"),
@@ -20,14 +49,105 @@ DELIMITER_CHOICES = [
     ("tab", "Tab"),
     ("|", "Vertical bar |"),
 ]
-ENCODING_CHOICES = [("utf-8", "UTF-8"), ("cp1252", "Windows-1252"), ("latin-1", "ISO 8859-1")]
+QUOTE_CHOICES = [
+    ("", "Found from the header"),
+    ('"', 'Double "'),
+    ("'", "Single '"),
+    ("none", "None"),
+]
+ENCODING_CHOICES = [("", "Found from the file"), *ENCODING_WORDS.items()]
+BINARY = ("xlsx", "parquet")
+
+
+@dataclass
+class _Content:
+    """A file that may have been unpacked, what its name hints at, its size where it is known."""
+
+    file: BinaryIO
+    name: str
+    size: int | None
+    format: str = ""
 
 
 @contextmanager
-def open_reader(file: BinaryIO, name: str, options: Options) -> Iterator[Reader]:
+def open_reader(
+    file: BinaryIO, name: str, options: Options, known: Sequence[str] = ()
+) -> Iterator[Reader]:
     """The reader of an uploaded file; `name` is only a hint at what the file is.
 
-    Raises JobError for a file that cannot be read, in words for the person who sent it.
+    `known` are its columns, where they are known: JSON is not read twice then. Raises JobError for
+    a file that cannot be read, in words for the person who sent it.
     """
-    delimiter = "\t" if options.delimiter == "tab" else options.delimiter
-    yield CsvReader(file, delimiter, options.encoding or "utf-8")
+    with ExitStack() as stack:
+        content = _unpacked(_Content(file, name, file.seek(0, 2)), stack)
+        _check_choice(content.format, options.format)
+        match options.format or content.format:
+            case "xlsx":
+                sheets = SheetReader(content.file, options.sheet, options.header)
+                stack.callback(sheets.close)
+                yield sheets
+            case "parquet":
+                yield ParquetReader(content.file)
+            case chosen:
+                yield _text_reader(chosen, content, options, known, stack)
+
+
+def _text_reader(
+    chosen: str, content: _Content, options: Options, known: Sequence[str], stack: ExitStack
+) -> Reader:
+    file, encoding = content.file, options.encoding
+    if wide := wide_encoding(head_of(file), encoding):
+        file = stack.enter_context(spooled(Utf16AsUtf8(file, wide), settings.JOBS_UNPACKED_BYTES))
+        content.size, encoding = None, "utf-8"
+    reader: Any
+    if chosen == "csv":
+        encoding = encoding or encoding_of(file)
+        quote = {"none": ""}.get(options.quote, options.quote or quote_of(head_of(file), encoding))
+        delimiter = "\t" if options.delimiter == "tab" else options.delimiter
+        reader = CsvReader(file, delimiter, encoding, quote, options.header)
+        reader.said_encoding = "utf-16" if wide else encoding
+    else:
+        reader = {"jsonl": JsonLinesReader, "json": JsonArrayReader}[chosen](file, known)
+    reader.size = content.size
+    return reader
+
+
+def _unpacked(content: _Content, stack: ExitStack) -> _Content:
+    """The data file itself, taken out of at most one packing, with its format."""
+    if packing_of(head_of(content.file)) and not _is_workbook(content.file):
+        content = _taken_out(content, stack)
+    head = head_of(content.file)
+    if not packing_of(head):
+        content.format = format_of(head, content.name)
+    elif _is_workbook(content.file):
+        content.format = "xlsx"
+    else:
+        raise JobError("The packed file holds another packed file. Send it packed once.")
+    return content
+
+
+def _taken_out(content: _Content, stack: ExitStack) -> _Content:
+    size = content.size or 0
+    if packing_of(head_of(content.file)) == "gzip":
+        name = content.name.removesuffix(".gz")
+        return _Content(stack.enter_context(ungzipped(content.file, size)), name, None)
+    archive = stack.enter_context(open_archive(content.file))
+    entry = data_entry(archive)
+    file = spooled(open_entry(archive, entry), unpacked_limit(size))
+    return _Content(stack.enter_context(file), entry.filename, entry.file_size)
+
+
+def _is_workbook(file: BinaryIO) -> bool:
+    if packing_of(head_of(file)) != "zip":
+        return False
+    with open_archive(file) as archive:
+        return is_workbook(archive)
+
+
+def _check_choice(found: str, chosen: str) -> None:
+    """A text can be read in more than one way, but a text is no workbook, nor the reverse."""
+    if chosen and found != chosen and {found, chosen} & set(BINARY):
+        raise JobError(
+            f"The file is {FORMAT_WORDS[found]}, but {FORMAT_WORDS[chosen]} was chosen. Choose "
+            "another format, or let it be found from the file."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import BinaryIO
 
 from jobs.definition import JobError
@@ -32,6 +32,7 @@ class SheetReader:
 
     format = "xlsx"
     is_guarded = False
+    json_columns: Collection[str] = ()
 
     def __init__(self, file: BinaryIO, sheet: str = "", has_header: bool = True):
         limit = unpacked_limit(file.seek(0, 2))

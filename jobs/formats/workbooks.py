@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
-from zipfile import ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from jobs.definition import JobError
 from jobs.formats.markup import Attributes, elements
@@ -108,6 +108,18 @@ class Workbook:
                     formats[str(style)] = kind
                 style += 1
         return formats
+
+
+def is_workbook(archive: ZipFile) -> bool:
+    """Whether an archive is a workbook; raises JobError for other documents of office programs."""
+    names = {name.lower() for name in archive.namelist()}
+    if "content.xml" in names and "mimetype" in names:
+        raise JobError("The file is an OpenDocument spreadsheet (ODS). Save it as XLSX.")
+    if "[content_types].xml" not in names:
+        return False
+    if not any(name.startswith("xl/") for name in names):
+        raise JobError("The file is a document of an office program, but no workbook.")
+    return True
 
 
 def _kind(number: str, codes: dict[int, str]) -> str | None:

@@ -69,9 +69,9 @@ def test_a_record_over_several_lines_is_said_to_begin_in_its_first():
         (b"a;;b\n", "Column 2 has no name"),
         (b"a;" + b"n" * 201 + b"\n", "column 2 has 201 characters"),
         (b";".join(b"c%d" % n for n in range(501)) + b"\n", "501 columns; at most 500"),
-        (b"a;Gr\xf6\xdfe\n", "not text in the encoding utf-8"),
-        (b"a;b\0\n", "not text in the encoding utf-8"),
-        ("a;b\n".encode("utf-16"), "UTF-16"),
+        (b"a;Gr\xf6\xdfe\n", "not text in UTF-8"),
+        (b"a;b\0\n", "not text in UTF-8"),
+        ("a;b\n".encode("utf-16"), "not text in UTF-8"),
         (b'a;"b\n1;2\n', "a quote is opened and never closed"),
     ],
 )

@@ -1,0 +1,109 @@
+"""What a file is, found from its first bytes and from samples of its content."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+from jobs.definition import JobError
+
+HEAD = 1 << 16  # bytes
+SAMPLE = 1 << 18
+SAMPLES = 16
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+STRANGERS = {
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"BZh91AY&SY": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+    b"(\xb5/\xfd": "packed with zstd",
+    b"<!DOCTYPE html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML",
+}
+ENDINGS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet"}
+TABLES = ("csv", "tsv", "txt")
+
+
+def head_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(HEAD)
+
+
+def packing_of(head: bytes) -> str:
+    """How a file is packed: `gzip`, `zip` (as workbooks are) or not at all."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    return "zip" if head.startswith((b"PK\3\4", b"PK\5\6")) else ""
+
+
+def format_of(head: bytes, name: str) -> str:
+    """The format of a file that is not packed. Raises JobError for what is no file of rows."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(OLD_OFFICE):
+        raise JobError(_old_office(head))
+    for first, what in STRANGERS.items():
+        if head[: len(first)].lower() == first.lower():
+            raise JobError(
+                f"The file is {what}, which cannot be imported. Send CSV, XLSX, JSON or Parquet."
+            )
+    ending = name.rpartition(".")[2].lower()
+    start = _first_text(head)
+    if ending not in TABLES and start.startswith(("[", "{")):
+        return "json" if start.startswith("[") else "jsonl"
+    if ending in ENDINGS:
+        raise JobError(
+            f"The name of the file ends in .{ending}, but its content is something else. Choose "
+            "the format that it has."
+        )
+    return "csv"
+
+
+def wide_encoding(head: bytes, chosen: str) -> str:
+    """The kind of UTF-16 that a text is in, by its mark or its NULs; empty for other texts."""
+    if head[:2] in UTF16_MARKS and not head.startswith(b"\xff\xfe\0\0"):
+        return UTF16_MARKS[head[:2]]
+    evens, odds = head[::2].count(0), head[1::2].count(0)
+    if chosen == "utf-16" or min(evens, odds) * 10 < max(evens, odds) > len(head) // 5:
+        return "utf-16-le" if odds >= evens else "utf-16-be"
+    return ""
+
+
+def encoding_of(file: BinaryIO) -> str:
+    """UTF-8, unless samples of the file have more bytes that cannot be UTF-8 than such that are."""
+    size, good, bad = file.seek(0, 2), 0, 0
+    for number in range(SAMPLES if size > SAMPLE else 1):
+        file.seek(size * number // SAMPLES)
+        sample = file.read(SAMPLE)
+        if size > SAMPLE:  # whole lines only, for a character may be cut in two
+            sample = sample[sample.find(b"\n") + 1 : sample.rfind(b"\n") + 1]
+        if not sample.isascii():
+            text = sample.decode("utf-8", "surrogateescape")
+            broken = len(re.findall("[\udc80-\udcff]", text))
+            bad += broken
+            good += len(re.findall("[^\0-\x7f]", text)) - broken
+    return "cp1252" if bad > good else "utf-8"
+
+
+def quote_of(head: bytes, encoding: str) -> str:
+    """The quotation mark, found from the first line."""
+    first = head.split(b"\n", 1)[0].decode(encoding, "replace").strip("\ufeff \r")
+    return "'" if re.fullmatch(r"'[^']*'([;,\t|]'[^']*')*", first) else '"'
+
+
+def _first_text(head: bytes) -> str:
+    encoding = wide_encoding(head, "") or "utf-8"
+    return head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:16]
+
+
+def _old_office(head: bytes) -> str:
+    if ENCRYPTED_PACKAGE in head:
+        return "The workbook is encrypted. Save it without a password and send it again."
+    return "The file is in the old format of Excel (XLS) or of Office. Save it as XLSX."
