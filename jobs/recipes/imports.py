@@ -24,12 +24,13 @@ from jobs.formats.base import Batch, Position, Reader
 from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
+from jobs.recipes.faults import Parsed
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.placed import fetch_steps
-from jobs.recipes.rows import Parsed, RowParser
+from jobs.recipes.rows import RowParser
 from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.threshold import Threshold

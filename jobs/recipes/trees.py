@@ -8,8 +8,9 @@ from typing import Any
 
 from jobs.definition import Cursor, ItemWarning, Pace, StagedChunk
 from jobs.formats.base import Batch, Position, Reader
+from jobs.recipes.faults import Parsed, shown
 from jobs.recipes.references import Reference
-from jobs.recipes.rows import Parsed, RowParser, shown
+from jobs.recipes.rows import RowParser
 from jobs.recipes.staging import Kind, StagedField
 
 WAITING_LIMIT = 20_000  # rows
