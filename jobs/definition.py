@@ -211,6 +211,22 @@ class Stager(Protocol):
         """
 
 
+class RehearsingStager(Stager, Protocol):
+    """A Stager whose merges can be rolled back, chunk by chunk, as if all had been kept."""
+
+    def recall(self, cursor: psycopg.Cursor) -> int:
+        """Stage the rows of earlier chunks that the staged ones meet again.
+
+        Numbered from minus their number, which it returns, to -1; they are merged first.
+        """
+
+    def sample(self, cursor: psycopg.Cursor) -> Any:
+        """What the merges of this chunk changed, to be kept by `remember` when they are undone."""
+
+    def remember(self, cursor: psycopg.Cursor, refused: list[int], sample: Any) -> None:
+        """Keep the staged rows for later chunks, but for those that were refused."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StagedStep(StepOptions):
     """A bulk load at the speed of COPY. See `Stager`.
@@ -222,10 +238,14 @@ class StagedStep(StepOptions):
 
     `judge(counters)` is asked behind every chunk, with what has become of the rows in all attempts
     and parts so far; it may raise JobError, and what is committed stays.
+
+    A step that `rehearses` counts and warns, and writes nothing: its stager is a
+    `RehearsingStager`, and after an interruption it begins anew.
     """
 
     chunks: Callable[[Cursor | None, Pace], Iterator[StagedChunk]]
     stager: Callable[[], Stager]
+    rehearses: bool = False
     length: Callable[[], int | None] = lambda: None
     count: Callable[[], int | None] = lambda: None
     columns: Callable[[], list[str] | None] = lambda: None

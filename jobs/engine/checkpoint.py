@@ -61,6 +61,7 @@ def save(
     text = json.dumps(position, cls=DjangoJSONEncoder)
     cursor.execute(SAVE, [text, bytes_read, total, *astuple(counters), len(warnings), record.pk])
     moved = position != record.cursor or counters.processed > 0
+    moved = moved and not lease.execution.dry_run  # whose next attempt begins anew
     lease.fence(cursor, progress=moved, warnings=len(warnings))
     record.cursor = position
 

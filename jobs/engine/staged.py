@@ -20,12 +20,13 @@ from typing import Any
 import psycopg
 from django.db import connection
 
-from jobs.definition import Counters, ItemWarning, Pace, StagedChunk, StagedStep
+from jobs.definition import Counters, ItemWarning, Pace, RehearsingStager, StagedChunk, StagedStep
 from jobs.engine import checkpoint
 from jobs.engine.conflicts import without_conflict
 from jobs.engine.database import own_connection
-from jobs.engine.halving import explain, halve
+from jobs.engine.halving import Outcome, explain, halve, outcome_of
 from jobs.engine.lease import Lease
+from jobs.engine.rehearsal import begin_anew
 from jobs.models import StepExecution
 
 # A chunk should take about this long, so that a stop and the progress bar answer fast.
@@ -44,10 +45,14 @@ def run_staged(
     Not overlapped, it works on Django's own connection, inside the caller's transaction.
     """
     pace = Pace()
+    if step.rehearses:  # on one connection, which knows the rows that it has seen
+        begin_anew(record, lease)
+        overlapped = False
+    kind = _Rehearsal if step.rehearses else _Loader
     with ExitStack() as stack:
         stack.enter_context(_few_collections())
         loaders = [
-            _Loader(stack.enter_context(_connection(overlapped)), step, record, lease, pace)
+            kind(stack.enter_context(_connection(overlapped)), step, record, lease, pace)
             for _ in range(2 if overlapped else 1)
         ]
         submit = stack.enter_context(_merger(overlapped))
@@ -95,19 +100,15 @@ class _Loader:
     def commit(self, chunk: StagedChunk) -> None:
         """Merge the staged rows, save the checkpoint, prove the lease and commit."""
         began = time.monotonic()
-        without_conflict(partial(self._merge_and_save, chunk))
+        without_conflict(partial(self._merge_and_save, chunk, tuple(chunk.warnings)))
         if self.judge:
             self.judge(checkpoint.counted(self.cursor, self.record))
         self._adapt(self.staging_seconds + time.monotonic() - began)
 
-    def _merge_and_save(self, chunk: StagedChunk) -> None:
+    def _merge_and_save(self, chunk: StagedChunk, parsed: tuple[ItemWarning, ...]) -> None:
+        chunk.warnings = [*parsed]  # without those of a try that was rolled back
         with self.own.transaction():
-            merged, refused = halve(
-                0,
-                self.rows,
-                self._merge,
-                lambda number, error: self._warn(chunk, number, error),
-            )
+            merged, refused = self._merge_all(chunk)
             checkpoint.save(
                 self.cursor,
                 self.lease,
@@ -118,6 +119,9 @@ class _Loader:
                 rejected=[*chunk.rejected, *_records_of(chunk, refused)],
                 bytes_read=chunk.position,
             )
+
+    def _merge_all(self, chunk: StagedChunk) -> Outcome:
+        return halve(0, self.rows, self._merge, partial(self._warn, chunk))
 
     def _merge(self, low: int, high: int) -> Counters:
         with self.own.transaction():  # a savepoint
@@ -131,12 +135,38 @@ class _Loader:
             row=chunk.row_numbers[number],
             key=chunk.keys[number],
             column=column[0] if column else "",
+            outcome=outcome_of(error),
         )
 
     def _adapt(self, took: float) -> None:
         if self.rows >= self.pace.size // 2 and took > 0:
             aimed = int(self.rows * CHUNK_SECONDS / took)
             self.pace.size = max(SMALLEST, min(LARGEST, (self.pace.size + aimed) // 2))
+
+
+class _Rehearsal(_Loader):
+    """Takes a chunk through its merge and back: nothing is kept but what became of its rows."""
+
+    stager: RehearsingStager
+
+    def _merge_all(self, chunk: StagedChunk) -> Outcome:
+        if not self.rows:
+            return Counters(), []
+        parsed = [*chunk.warnings]
+        refused: list[int] = []
+        with self.own.transaction(force_rollback=True):
+            halve(-self.stager.recall(self.cursor), 0, self._merge, partial(self._warn, chunk))
+            chunk.warnings = parsed
+            outcome = halve(0, self.rows, self._merge, partial(self._refuse, chunk, refused))
+            sample = self.stager.sample(self.cursor)
+        self.stager.remember(self.cursor, refused, sample)
+        return outcome
+
+    def _refuse(
+        self, chunk: StagedChunk, refused: list[int], number: int, error: Exception
+    ) -> ItemWarning:
+        refused.append(number)
+        return self._warn(chunk, number, error)
 
 
 def _records_of(chunk: StagedChunk, refused: list[ItemWarning]) -> Iterator[checkpoint.Rejected]:

@@ -103,6 +103,10 @@ class ImportForm(forms.Form):
         label="Keep a ledger",
         help_text="Note what each row was before, so that the import can be undone.",
     )
+    dry_run = forms.BooleanField(
+        required=False,
+        help_text="Only show what the import would do: count, warn, and write nothing.",
+    )
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data

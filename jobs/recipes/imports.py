@@ -30,6 +30,7 @@ from jobs.recipes.import_form import ImportForm, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.placed import fetch_steps
+from jobs.recipes.rehearsal import RehearsingMergeStager
 from jobs.recipes.rows import RowParser
 from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
@@ -80,6 +81,7 @@ class ImportJob(Job):
                 label="Import rows",
                 chunks=self.chunks,
                 stager=self._stager,
+                rehearses=self._is_dry,
                 length=lambda: self.workspace.size("file"),
                 columns=lambda: self._plan.header.names,
                 judge=self._threshold(),
@@ -88,9 +90,16 @@ class ImportJob(Job):
         ]
 
     def _stager(self) -> MergeStager:
-        ledger = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
-        mode = self.parameters.get("mode") or Mode.UPSERT
-        return MergeStager(self._plan.resource, self._plan.staged, mode=mode, ledger=ledger)
+        plan, mode = self._plan, self.parameters.get("mode") or Mode.UPSERT
+        if self._is_dry:
+            ledger = Ledger(self.workspace.told_to)
+            return RehearsingMergeStager(plan.resource, plan.staged, mode=mode, ledger=ledger)
+        kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
+        return MergeStager(plan.resource, plan.staged, mode=mode, ledger=kept)
+
+    @property
+    def _is_dry(self) -> bool:
+        return bool(self.parameters.get("dry_run"))
 
     def _threshold(self) -> Callable[[Counters], None] | None:
         rows = self.parameters.get("max_failed")
@@ -98,9 +107,9 @@ class ImportJob(Job):
         return None if rows is percent is None else Threshold(rows, percent).judge
 
     def _parts(self) -> int:
-        """Rows of a tree name each other, so that a tree is never divided."""
+        """Rows of a tree name each other, so that a tree is never divided; nor is a dry run."""
         of = self.resource.partitions
-        if of == 1:
+        if of == 1 or self._is_dry:
             return 1
         # A file that is fetched may not be here yet: what its rows could name decides.
         is_tree = (

@@ -81,13 +81,13 @@ class MergeStager:
     def prepare(self, cursor: psycopg.Cursor) -> None:
         if self.ledger:
             self.ledger.prepare(cursor)
-        columns = "".join(f", {_column(of)} {of.type}" for of in self.staged)
+        columns = "".join(f", {column_of(of)} {of.type}" for of in self.staged)
         cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{self.staging}")
         cursor.execute(f"CREATE TEMP TABLE {self.staging} (n integer{columns})")
 
     def stage(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
         cursor.execute(f"TRUNCATE pg_temp.{self.staging}")
-        names = "".join(f", {_column(of)}" for of in self.staged)
+        names = "".join(f", {column_of(of)}" for of in self.staged)
         copy_rows(cursor, f"COPY pg_temp.{self.staging} (n{names}) FROM STDIN", chunk.rows)
         self.doubles = self._find_doubles(cursor)
         self.chunk = chunk
@@ -139,7 +139,7 @@ class MergeStager:
             (n, "superseded", f"Row {rows[last]} has the same key and came later.")
             for n, last in superseded.items()
         ]
-        said += [(n, *LEFT_OUT[self.mode]) for n in left_out]
+        said += [(n, *LEFT_OUT[self.mode]) for n in left_out if n >= 0]
         return [
             ItemWarning(
                 code=code,
@@ -186,13 +186,13 @@ class MergeStager:
         joins = ""
         conditions = []
         if self.changing:
-            old = ", ".join(f"t.{_column(of)}" for of in self.changing)
+            old = ", ".join(f"t.{column_of(of)}" for of in self.changing)
             new = ", ".join(self._merged("t", "s", of) for of in self.changing)
             conditions.append(f"ROW({old}) IS DISTINCT FROM ROW({new})")
         for number, of in enumerate(self.many):
             joins += f" LEFT JOIN LATERAL ({self._current_links(of)}) AS m{number} ON TRUE"
             further += f", m{number}.keys AS old{number}"
-            conditions.append(f"m{number}.keys IS DISTINCT FROM s.{_column(of)}")
+            conditions.append(f"m{number}.keys IS DISTINCT FROM s.{column_of(of)}")
         differs = self._wanted(" OR ".join(conditions) or "FALSE")
         if self.ledger:
             further, differs = f"{further}, ({differs}) AS differs", "TRUE"
@@ -212,7 +212,7 @@ class MergeStager:
 
     @property
     def _insert(self) -> str:
-        staged = [_column(of) for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
+        staged = [column_of(of) for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
         names = [*staged, *self._defaults]
         values = [*staged, *self._defaults.values()]
         order = ", ".join(f"k{i}" for i in range(len(self.keys)))
@@ -263,7 +263,7 @@ class MergeStager:
         """The ledger's lines: one for every row that was written or is the same."""
         assert self.ledger
         many = [
-            (str(of.field.name), f"source.old{number}", f"source.{_column(of)}")
+            (str(of.field.name), f"source.old{number}", f"source.{column_of(of)}")
             for number, of in enumerate(self.many)
         ]
         same = " AND ".join(f"w.k{i} = source.k{i}" for i in range(len(self.keys)))
@@ -274,9 +274,9 @@ class MergeStager:
             LEFT JOIN written w ON {same} WHERE {known} ORDER BY source.n RETURNING id"""
 
     def _changes(self, new: str) -> list[str]:
-        changes = [f"{_column(of)} = {self._merged('t', new, of)}" for of in self.changing]
+        changes = [f"{column_of(of)} = {self._merged('t', new, of)}" for of in self.changing]
         changes += [f"{name} = {value}" for name, value in self._touched.items()]
-        return changes or [f"{_column(of)} = t.{_column(of)}" for of in self.keys]
+        return changes or [f"{column_of(of)} = t.{column_of(of)}" for of in self.keys]
 
     @property
     def _touched(self) -> dict[str, str]:
@@ -330,7 +330,7 @@ class MergeStager:
             table, own, other = _through(of)
             parts += f"""
             , links{number} AS (
-                SELECT written.pk, source.{_column(of)} AS keys, source.old{number} AS old
+                SELECT written.pk, source.{column_of(of)} AS keys, source.old{number} AS old
                 FROM written JOIN source ON {same}),
             removed{number} AS (DELETE FROM {table} x USING links{number} link
                 WHERE NOT link.old <@ link.keys
@@ -351,7 +351,7 @@ class MergeStager:
 
         `line` is the first of this merge in the ledger.
         """
-        column, key = _column(of), self.keys[0]
+        column, key = column_of(of), self.keys[0]
         parent = f"{self._fold('p', key)} = {self._fold('s', key, column)}"
         cursor.execute(
             f"""SELECT s.{column} FROM pg_temp.{self.staging} s
@@ -382,7 +382,7 @@ class MergeStager:
         return linked
 
     def _refuse_cycles(self, cursor: psycopg.Cursor, of: StagedField, linked: set[Any]) -> None:
-        column = _column(of)
+        column = column_of(of)
         cursor.execute(
             f"""WITH RECURSIVE up(start, node) AS (
                 SELECT {self.pk}, {column} FROM {self.table} WHERE {self.pk} = ANY(%s)
@@ -398,7 +398,7 @@ class MergeStager:
 
     def _fold(self, alias: str, of: StagedField, column: str = "") -> str:
         """The key as the target's unique index compares it."""
-        name = f"{alias}." * bool(alias) + (column or _column(of))
+        name = f"{alias}." * bool(alias) + (column or column_of(of))
         return f"lower({name})" if of.field.name in self.folded else name
 
     def _same_key(self, left: str, right: str) -> str:
@@ -406,7 +406,7 @@ class MergeStager:
 
     def _merged(self, old: str, new: str, of: StagedField) -> str:
         """The value a row gets: a JSON object loses the keys of the file and gets the row's."""
-        column = _column(of)
+        column = column_of(of)
         if of.kind is not Kind.MERGED:
             return f"{new}.{column}"
         keys = ", ".join(literal(key) for key in of.keys)
@@ -462,7 +462,7 @@ def _only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
     return row
 
 
-def _column(of: StagedField) -> str:
+def column_of(of: StagedField) -> str:
     """The quoted name of the field's column, or of the relation where it has none."""
     return quote(of.field.column or of.field.name)
 

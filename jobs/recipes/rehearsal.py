@@ -1,0 +1,107 @@
+"""A dry run of an import: every chunk is merged and rolled back, as if all had been kept.
+
+What a row becomes may depend on rows of earlier chunks: of the same key, and its ancestors in a
+tree. They are remembered in a temporary table and merged again, first, where they are met.
+"""
+
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import psycopg
+
+from jobs.recipes.ledger import COLUMNS, Ledger
+from jobs.recipes.merge import MergeStager, Mode, column_of
+
+SAMPLE = 100  # changes of each outcome that are shown
+LINES = "pg_temp.rehearsed_lines"
+SEEN = "pg_temp.rehearsed_rows"
+TAKE = f"""
+SELECT {COLUMNS.replace("before, after", "before::text, after::text")}
+FROM (SELECT *, row_number() OVER (PARTITION BY outcome ORDER BY id) AS place FROM {LINES}) line
+WHERE outcome IN ('created', 'updated') AND place <= {SAMPLE} ORDER BY id
+"""
+# A row that was created has its primary key no more.
+SHOW = f"""
+INSERT INTO jobs_rowchange ({COLUMNS})
+SELECT %s, %s, %s, CASE outcome WHEN 'created' THEN '' ELSE target END, outcome, before::jsonb,
+  CASE outcome WHEN 'created' THEN after::jsonb - %s::text ELSE after::jsonb END
+FROM (SELECT %s AS target, %s AS outcome, %s AS before, %s AS after) line
+WHERE (SELECT count(*) FROM jobs_rowchange c WHERE c.execution_id = %s AND c.outcome = line.outcome)
+  < {SAMPLE}
+"""
+
+
+class RehearsingMergeStager(MergeStager):
+    """The Stager of a dry run. The first changes it would make are written to the ledger."""
+
+    def __init__(self, *given: Any, ledger: Ledger, **named: Any):
+        self.told_to = ledger.execution_id
+        super().__init__(*given, ledger=replace(ledger, table=LINES), **named)
+        self.names = ", ".join(column_of(of) for of in self.staged)
+        self.folds = ", ".join(self._fold("s", of) for of in self.keys)
+        self.places = ", ".join(f"k{i}" for i in range(len(self.keys)))
+
+    def prepare(self, cursor: psycopg.Cursor) -> None:
+        super().prepare(cursor)
+        cursor.execute(f"DROP TABLE IF EXISTS {LINES}, {SEEN}")
+        cursor.execute("CREATE TEMP TABLE rehearsed_lines (LIKE jobs_rowchange INCLUDING IDENTITY)")
+        cursor.execute(
+            f"""CREATE TEMP TABLE rehearsed_rows AS
+            SELECT {self.names}, {self._named_folds} FROM pg_temp.{self.staging} s"""
+        )
+        cursor.execute(f"CREATE UNIQUE INDEX ON {SEEN} ({self.places})")
+
+    @property
+    def _named_folds(self) -> str:
+        return ", ".join(f"{self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
+
+    def recall(self, cursor: psycopg.Cursor) -> int:
+        cursor.execute(
+            f"""{self._met} INSERT INTO pg_temp.{self.staging} (n, {self.names})
+            SELECT -row_number() OVER (), {self.names} FROM {SEEN}
+            WHERE ({self.places}) IN (SELECT {self.places} FROM met)"""
+        )
+        return cursor.rowcount
+
+    def sample(self, cursor: psycopg.Cursor) -> list[Sequence[Any]]:
+        cursor.execute(TAKE)
+        return cursor.fetchall()
+
+    def remember(
+        self, cursor: psycopg.Cursor, refused: list[int], sample: list[Sequence[Any]]
+    ) -> None:
+        kept = ", ".join(f"{name} = EXCLUDED.{name}" for name in map(column_of, self.staged))
+        again = "NOTHING" if self.mode == Mode.CREATE else f"UPDATE SET {kept}"
+        cursor.execute(
+            f"""INSERT INTO {SEEN} ({self.names}, {self.places})
+            SELECT DISTINCT ON ({self.folds}) {self.names}, {self.folds}
+            FROM pg_temp.{self.staging} s WHERE s.n <> ALL(%s::int[])
+            ORDER BY {self.folds}, s.n DESC
+            ON CONFLICT ({self.places}) DO {again}""",
+            [refused],
+        )
+        pk = self.model._meta.pk.column
+        for _, row, key, target, outcome, before, after in sample:
+            given = (self.told_to, row, key, pk, target, outcome, before, after, self.told_to)
+            cursor.execute(SHOW, given)
+
+    @cached_property
+    def _met(self) -> str:
+        """The keys that the staged rows name: their own, and those of all their ancestors."""
+        own = f"SELECT {self._named_folds} FROM pg_temp.{self.staging} s"
+        if self.parent is None:
+            return f"WITH met AS ({own})"
+        key, up = self.keys[0], self._fold("s", self.keys[0], column_of(self.parent))
+        return f"""WITH RECURSIVE met(k0) AS (
+                SELECT k0 FROM ({own}) o UNION SELECT {up} FROM pg_temp.{self.staging} s
+                UNION SELECT above.k0 FROM met CROSS JOIN LATERAL (
+                    SELECT {up} FROM {SEEN} s WHERE s.k0 = met.k0
+                    UNION ALL SELECT {self._fold("p", key)} FROM {self.table} c
+                        JOIN {self.table} p ON p.{self.pk} = c.{column_of(self.parent)}
+                        WHERE {self._fold("c", key)} = met.k0) AS above(k0))"""
