@@ -31,7 +31,7 @@ class Group:
 
 
 IMPORT = (
-    Group("File", ("file", "place", "path")),
+    Group("Which file", ("file", "place", "path")),
     Group(
         "How it is read",
         ("format",),
@@ -48,7 +48,7 @@ EXPORT = (
     Group("Which rows", ("filters", "search", "order")),
     Group("Columns", ("columns", "header")),
     Group(
-        "File",
+        "Which file",
         ("format",),
         ("delimiter", "encoding", "pack", "rows_per_file", "file_name", "raw"),
     ),
@@ -56,6 +56,13 @@ EXPORT = (
 )
 GROUPS = {"import": IMPORT, "export": EXPORT}
 COMPARISONS = dict.fromkeys(sign for signs in OPERATORS.values() for sign in signs)
+HELP = {
+    "mapping": "Columns of the file that have other names here, or are left out.",
+    "defaults": "What new rows get in columns that the file does not have.",
+    "filters": "Rows that meet all of these. Write several values with commas between them.",
+    "columns": "These columns, in this order. None: all of them.",
+    "order": "By these columns, the first one first. None: as they are kept.",
+}
 BUTTONS = {"dry_run"}  # asked by a button of its own
 
 
@@ -95,13 +102,11 @@ def _present(fields: dict[str, BoundField], names: Iterable[str]) -> list[BoundF
 
 
 def _section(title: str, fields: list[BoundField], rare: list[BoundField]) -> Section:
-    if not fields:
-        fields, rare = rare, []
     return Section(title, fields, rare, any(field.errors or _is_set(field) for field in rare))
 
 
 def _has_fields(section: Section) -> bool:
-    return bool(section.fields)
+    return bool(section.fields or section.rare)
 
 
 def _is_set(field: BoundField) -> bool:
@@ -120,6 +125,7 @@ def give_editors(form: forms.Form, resource: Any) -> None:
     names: Choices = [(field.name, f"{field.name}") for field in fields_of(resource)]
     for name in wanted:
         field = form.fields[name]
+        field.help_text = HELP[name]
         field.widget = _editor(name, [("", "—"), *names])
         field.widget.is_required = field.required
 

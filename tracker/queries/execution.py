@@ -36,6 +36,7 @@ COUNTS = {
 TABS = {
     "summary": "Summary",
     "children": "Children",
+    "rows": "Rows",
     "warnings": "Warnings",
     "log": "Log",
     "debug": "Debug log",
@@ -49,6 +50,7 @@ LIVE_TABS = {
     "files",
     "timeline",
 }  # redrawn with the header while the job is alive
+CHANGING = {"import", "mass_edit", "rules"}  # types that change rows and may keep a ledger
 RESTING = {Status.PAUSED, Status.DEFERRED}
 
 BUTTONS = {
@@ -169,6 +171,8 @@ class ExecutionPage:
         hidden = set() if may(self.user, "view_debug_log", self.execution) else {"debug"}
         if not self.children and self.tab != "children":
             hidden.add("children")
+        if self.execution.type not in CHANGING and not self.execution.undoes_id:
+            hidden.add("rows")
         return [
             Tab(name, label, counts.get(name), name == self.tab)
             for name, label in TABS.items()

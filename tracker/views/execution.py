@@ -19,6 +19,7 @@ from jobs.permissions import require, visible_notifications, visible_to
 from tracker import live
 from tracker.access import signed_in
 from tracker.queries import notifications, tabs
+from tracker.queries.changes import Changes
 from tracker.queries.execution import COUNTS, TABS, ExecutionPage, token
 from tracker.queries.warnings import Rejected, Warnings
 from tracker.request import Request
@@ -32,7 +33,7 @@ STREAM_RIGHTS: dict[str, str] = {
 def find(request: Request, pk: Any) -> JobExecution:
     """The execution, if this person may see it; otherwise there is none."""
     found = visible_to(request.user).select_related(
-        "user", "profile", "stop_requested_by", "parent", "continues"
+        "user", "profile", "stop_requested_by", "parent", "continues", "undoes"
     )
     found = found.annotate(**COUNTS)
     return get_object_or_404(found.prefetch_related("steps"), pk=pk)
@@ -71,6 +72,11 @@ def _warnings(page: ExecutionPage, request: Request) -> dict[str, Any]:
     return {"warnings": Warnings(page.execution, request.GET)}
 
 
+def _rows(page: ExecutionPage, request: Request) -> dict[str, Any]:
+    require(request.user, "view_contents", page.execution)
+    return {"changes": Changes(page.execution, request.GET)}
+
+
 def _log(page: ExecutionPage, request: Request) -> dict[str, Any]:
     stream = "debug" if page.tab == "debug" else "console"
     require(request.user, STREAM_RIGHTS[stream], page.execution)
@@ -92,6 +98,7 @@ def _timeline(page: ExecutionPage, request: Request) -> dict[str, Any]:
 TAB_CONTEXTS = {
     "summary": _summary,
     "children": _children,
+    "rows": _rows,
     "warnings": _warnings,
     "log": _log,
     "debug": _log,
