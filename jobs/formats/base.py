@@ -47,7 +47,7 @@ class Position(NamedTuple):
 class Refusal(NamedTuple):
     """Why one record of a batch cannot be used: a warning's code and sentence."""
 
-    index: int
+    at: int  # the record's index in the batch
     code: str
     message: str
     column: str = ""
@@ -86,7 +86,7 @@ class Options:
 
     format: str = ""  # csv, xlsx, jsonl, json, parquet
     delimiter: str = ""
-    quote: str = ""  # a character, or none
+    quote: str = ""  # a character; "none" for none
     encoding: str = ""
     header: bool = True  # without one the columns are named A, B, C, ...
     sheet: str = ""

@@ -67,6 +67,7 @@ class CsvReader:
         self.said_encoding = encoding
         self.quote = quote
         self._row_bytes: float = 200
+        self._reader: Any = None
         self.takes: Callable[[int, list[str]], bool] | None = None
         self.delimiter = delimiter or self._guess_delimiter()
         start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0

@@ -93,11 +93,16 @@ def spooled(stream: Any, limit: int) -> BinaryIO:
 
 def unpacked_limit(packed_size: int) -> int:
     """To how many bytes a packed file of this size may unpack."""
-    return min(settings.JOBS_UNPACKED_BYTES, max(SMALL, RATIO_LIMIT * packed_size))
+    return min(site_limit(), max(SMALL, RATIO_LIMIT * packed_size))
+
+
+def site_limit() -> int:
+    """To how many bytes any file may unpack here."""
+    return int(settings.JOBS_UNPACKED_BYTES)
 
 
 def too_large(limit: int) -> JobError:
-    if limit >= settings.JOBS_UNPACKED_BYTES:
+    if limit >= site_limit():
         return JobError(
             f"The file unpacks to more than {limit:,} bytes, which is the limit of this site "
             "(JOBS_UNPACKED_BYTES). Divide it into several files."
@@ -117,7 +122,7 @@ def ungzipped(file: BinaryIO, size: int) -> BinaryIO:
 def open_archive(file: BinaryIO) -> ZipFile:
     """A zip archive whose list of entries has been checked before anything is unpacked."""
     try:
-        archive = ZipFile(_Guarded(file))  # type: ignore[arg-type] # it asks for no more than this
+        archive = ZipFile(_Guarded(file))
     except DAMAGE as error:
         raise JobError(f"The zip file is damaged ({error}). Send it again.") from None
     entries = archive.infolist()
@@ -125,8 +130,8 @@ def open_archive(file: BinaryIO) -> ZipFile:
         raise _too_many_entries()
     for entry in entries:
         _check_entry(entry)
-    if sum(entry.file_size for entry in entries) > settings.JOBS_UNPACKED_BYTES:
-        raise too_large(settings.JOBS_UNPACKED_BYTES)
+    if sum(entry.file_size for entry in entries) > site_limit():
+        raise too_large(site_limit())
     return archive
 
 

@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from django.conf import settings
-
 from jobs.definition import JobError
 from jobs.formats.base import ENCODING_WORDS, Options, Reader
 from jobs.formats.csvs import CsvReader
@@ -25,6 +23,7 @@ from jobs.formats.packed import (
     data_entry,
     open_archive,
     open_entry,
+    site_limit,
     spooled,
     ungzipped,
     unpacked_limit,
@@ -54,6 +53,10 @@ QUOTE_CHOICES = [
     ('"', 'Double "'),
     ("'", "Single '"),
     ("none", "None"),
+]
+HEADER_CHOICES = [
+    ("", "The first line names the columns"),
+    ("none", "There is none: the columns are A, B, C, …"),
 ]
 ENCODING_CHOICES = [("", "Found from the file"), *ENCODING_WORDS.items()]
 BINARY = ("xlsx", "parquet")
@@ -97,7 +100,7 @@ def _text_reader(
 ) -> Reader:
     file, encoding = content.file, options.encoding
     if wide := wide_encoding(head_of(file), encoding):
-        file = stack.enter_context(spooled(Utf16AsUtf8(file, wide), settings.JOBS_UNPACKED_BYTES))
+        file = stack.enter_context(spooled(Utf16AsUtf8(file, wide), site_limit()))
         content.size, encoding = None, "utf-8"
     reader: Any
     if chosen == "csv":

@@ -8,7 +8,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from jobs.formats.base import Options
-from jobs.formats.reading import DELIMITER_CHOICES, ENCODING_CHOICES
+from jobs.formats.reading import (
+    DELIMITER_CHOICES,
+    ENCODING_CHOICES,
+    FORMAT_CHOICES,
+    HEADER_CHOICES,
+    QUOTE_CHOICES,
+)
 from jobs.recipes.merge import Mode
 from jobs.recipes.placed import check_source, source_fields
 from jobs.recipes.spelling import DatePattern
@@ -45,8 +51,12 @@ class DateFormatField(forms.CharField):
 def read_options(parameters: dict[str, Any]) -> Options:
     """How a file is to be read."""
     return Options(
+        format=parameters.get("format") or "",
         delimiter=parameters.get("delimiter") or "",
+        quote=parameters.get("quote") or "",
         encoding=parameters.get("encoding") or "",
+        header=parameters.get("header") != "none",
+        sheet=parameters.get("sheet") or "",
     )
 
 
@@ -54,11 +64,33 @@ class ImportForm(forms.Form):
     """How a file is read, and what is done with its rows."""
 
     file = forms.FileField(
-        required=False, help_text="A CSV file whose first line names the columns."
+        required=False,
+        help_text="CSV, XLSX, JSON or Parquet; it may be packed with gzip or zip.",
     )
     place, path = source_fields()
-    delimiter = forms.ChoiceField(choices=DELIMITER_CHOICES, required=False)
-    encoding = forms.ChoiceField(choices=ENCODING_CHOICES, required=False, initial="utf-8")
+    format = forms.ChoiceField(choices=FORMAT_CHOICES, required=False)
+    delimiter = forms.ChoiceField(
+        choices=DELIMITER_CHOICES, required=False, help_text="What separates the cells of CSV."
+    )
+    quote = forms.ChoiceField(
+        choices=QUOTE_CHOICES,
+        required=False,
+        label="Quotation mark",
+        help_text="What stands around cells of CSV that have delimiters or line ends.",
+    )
+    encoding = forms.ChoiceField(
+        choices=ENCODING_CHOICES, required=False, help_text="How letters are written in CSV."
+    )
+    header = forms.ChoiceField(
+        choices=HEADER_CHOICES,
+        required=False,
+        help_text="Of CSV and XLSX. Columns without names need a mapping.",
+    )
+    sheet = forms.CharField(
+        required=False,
+        max_length=100,
+        help_text="The sheet of a workbook (XLSX). Empty: the first one that is not hidden.",
+    )
     decimal = forms.ChoiceField(
         choices=DECIMAL_CHOICES,
         required=False,

@@ -149,7 +149,7 @@ def test_columns_that_are_left_out_on_purpose_are_said():
     loaded = load("catalog.attribute.import", "code;type;wysiwyg_enabled\na;text;1\n")
     assert loaded.counts == {"created": 1}
     assert loaded.said == [
-        "Reading file.csv: 35 bytes, CSV in utf-8, separated by semicolons, 3 columns.",
+        "Reading file.csv: 35 bytes, CSV in UTF-8, separated by semicolons, 3 columns.",
         "Columns left out: wysiwyg_enabled.",
     ]
 
