@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.db import models
+
 from jobs.definition import (
     Counters,
     Cursor,
@@ -82,7 +84,7 @@ class ImportJob(Job):
                 chunks=self.chunks,
                 stager=self._stager,
                 rehearses=self._is_dry,
-                length=lambda: self.workspace.size("file"),
+                length=lambda: self._reader.size,
                 columns=lambda: self._plan.header.names,
                 judge=self._threshold(),
                 partitions=self._parts(),
@@ -199,6 +201,7 @@ class ImportJob(Job):
         resource, reader = self.resource(), self._reader
         _refuse_delimiter(reader.header, self.parameters.get("delimiter") or "")
         header = read_header(resource, reader.header, self.parameters.get("mapping"))
+        reader.json_columns = _json_columns(resource, header)
         staged = staged_fields(resource, header.columns)
         spelling = Spelling(
             decimal=self.parameters.get("decimal") or ".",
@@ -207,6 +210,16 @@ class ImportJob(Job):
         )
         parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
         return Plan(resource, header, staged, parser)
+
+
+def _json_columns(resource: Resource, header: Header) -> set[str]:
+    """The columns of the file that are a JSON field as a whole, so that a list stays a list."""
+    return {
+        header.shown(column.names[0])
+        for column in header.columns
+        if column.key is None
+        and isinstance(resource.model._meta.get_field(column.field), models.JSONField)
+    }
 
 
 def _may_be_tree(resource: ResourceClass) -> bool:
