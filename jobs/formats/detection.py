@@ -28,8 +28,11 @@ STRANGERS = {
     b"<html": "a web page",
     b"<?xml": "XML",
 }
-ENDINGS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet"}
-TABLES = ("csv", "tsv", "txt")
+ENDINGS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
+JSON = {
+    "json": re.compile(r"\[\s*[{\]]").match,
+    "jsonl": re.compile(r"\{\s*[\"}]").match,
+}
 
 
 def head_of(file: BinaryIO) -> bytes:
@@ -55,16 +58,13 @@ def format_of(head: bytes, name: str) -> str:
             raise JobError(
                 f"The file is {what}, which cannot be imported. Send CSV, XLSX, JSON or Parquet."
             )
-    ending = name.rpartition(".")[2].lower()
     start = _first_text(head)
-    if ending not in TABLES and start.startswith(("[", "{")):
-        return "json" if start.startswith("[") else "jsonl"
-    if ending in ENDINGS:
-        raise JobError(
-            f"The name of the file ends in .{ending}, but its content is something else. Choose "
-            "the format that it has."
-        )
-    return "csv"
+    if found := next((kind for kind, begins in JSON.items() if begins(start)), None):
+        return found
+    ending = name.rpartition(".")[2].lower()
+    if ending == "parquet":
+        raise JobError("The name of the file ends in .parquet, but its content is something else.")
+    return ENDINGS.get(ending, "csv")
 
 
 def wide_encoding(head: bytes, chosen: str) -> str:
@@ -101,7 +101,7 @@ def quote_of(head: bytes, encoding: str) -> str:
 
 def _first_text(head: bytes) -> str:
     encoding = wide_encoding(head, "") or "utf-8"
-    return head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:16]
+    return head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:200]
 
 
 def _old_office(head: bytes) -> str:
