@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -125,14 +126,9 @@ class ProductResource(Resource):
 
     def extra_columns(self, names: list[str]) -> Iterator[Column]:
         """Values of attributes (`color`, `erp_name-en_US`, `weight` and `weight-unit`), links."""
-        attributes: dict[str, Attribute] = {
-            attribute.folded: attribute
-            for attribute in Attribute.objects.annotate(folded=Lower("code"))
-        }
-        options = self._options()
         seen = set()
         for name in names:
-            column = link_column(name) or value_column(name, attributes, options)
+            column = link_column(name) or value_column(name, self._attributes, self._options)
             if column and column.names not in seen:
                 seen.add(column.names)
                 yield column
@@ -147,6 +143,13 @@ class ProductResource(Resource):
                 names.append(f"{attribute.code}-unit")
         return names
 
+    @cached_property
+    def _attributes(self) -> dict[str, Attribute]:
+        """The attributes by their folded codes."""
+        found = Attribute.objects.annotate(folded=Lower("code"))
+        return {attribute.folded: attribute for attribute in found}
+
+    @cached_property
     def _options(self) -> dict[int, dict[str, str]]:
         """The codes of options by attribute: as spelled and folded, to their spelling."""
         options: dict[int, dict[str, str]] = {}

@@ -7,17 +7,19 @@ refused with the reason (403). Rights are read anew at every call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from jobs.definition import Job
+from jobs.fields import Field
 from jobs.models import JobExecution, JobProfile, Notification, Schedule, Upload
 from jobs.models.notification import NotificationQuerySet
 from jobs.resources import RESOURCES, ResourceClass
+from jobs.selection import Selection
 
 Person = User | AnonymousUser
 
@@ -64,8 +66,8 @@ def may(user: Person | None, action: str, target: Any = None) -> Decision:
     """Whether `user` may do `action` to `target`, and if not, why not.
 
     `target` is a JobExecution, a JobProfile, a Schedule, a Notification, a Job class, a Resource
-    class, an Upload, or None for `view_tracker` and other plain permissions given as an action.
-    No user at all means the platform itself.
+    class, a Selection of its rows, a Field of them, an Upload, or None for `view_tracker` and other
+    plain permissions given as an action. No user at all means the platform itself.
     """
     if user is None:
         return YES
@@ -253,11 +255,31 @@ def _job(user: Person, action: str, job: type[Job]) -> Decision:
     return _launch(user, job)
 
 
-def _resource(user: Person, resource: ResourceClass) -> Decision:
+def _resource(user: Person, resource: Any) -> Decision:
     """`view` its rows; to import and export them is to launch its jobs."""
     meta = resource.model._meta
     sees = user.has_perms(["jobs.view_tracker", f"{meta.app_label}.view_{meta.model_name}"])
     return YES if sees else INVISIBLE
+
+
+def _selection(user: Person, action: str, selection: Selection) -> Decision:
+    """`view` rows, by what they are chosen, ordered and shown by."""
+    return may(user, action, selection.resource) and _models(user, selection.models())
+
+
+def _field(user: Person, action: str, field: Field) -> Decision:
+    """`view` a value, which may be that of a related row."""
+    return _models(user, field.models)
+
+
+def _models(user: Person, models: Iterable[type[Model]]) -> Decision:
+    """Whether `user` may view all of these models."""
+    for meta in (model._meta for model in models):
+        name = f"{meta.app_label}.view_{meta.model_name}"
+        if not user.has_perm(name):
+            said = f"Your role does not allow you to view {meta.verbose_name_plural}."
+            return Decision(False, said, needs=name)
+    return YES
 
 
 def _launch(user: Person, job: type[Job]) -> Decision:
@@ -301,4 +323,6 @@ RULES: dict[type, Callable[[Person, str, Any], Decision]] = {
     JobProfile: _profile,
     Schedule: _schedule,
     Upload: _own,
+    Selection: _selection,
+    Field: _field,
 }

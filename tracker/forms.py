@@ -20,6 +20,11 @@ from tracker.sections import Section, give_editors, sections
 ONCE = "_once"  # no parameter can have this name: a form's field begins with a letter
 
 
+def once(request: HttpRequest) -> str:
+    """The key by which a form that is sent twice launches once."""
+    return request.POST.get(ONCE, "")[:100] or uuid.uuid4().hex
+
+
 class RunForm:
     """The parameters of a profile's job, to be launched with; made when it is first shown."""
 
@@ -36,8 +41,7 @@ class RunForm:
 
     @cached_property
     def once(self) -> str:
-        """The key by which a form that is sent twice launches once."""
-        return self.request.POST.get(ONCE, "")[:100] or uuid.uuid4().hex
+        return once(self.request)
 
     @property
     def can_try(self) -> bool:
@@ -116,13 +120,15 @@ class SavedForm:
 def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobExecution | None:
     """Launch what the form says; None with errors in the form when it does not pass.
 
-    Raises Denied, ProfileDisabled and IdempotencyMismatch, as `control.launch` does.
+    A profile that is not stored stands for its job alone. Raises Denied, ProfileDisabled and
+    IdempotencyMismatch, as `control.launch` does.
     """
     if not form.is_valid():
         return None
     try:
         return control.launch(
-            profile=profile,
+            profile=profile if profile.pk else None,
+            job=profile.job,
             parameters=_given(form, user),
             user=user,
             trigger="web",

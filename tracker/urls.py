@@ -10,6 +10,7 @@ from tracker.views import (
     notifications,
     profiles,
     requests,
+    resources,
     schedules,
     workers,
 )
@@ -54,6 +55,10 @@ urlpatterns = [
     path("exports/", profiles.profiles, {"kind": "export"}, name="exports"),
     path("profiles/<slug:code>/", profiles.profile, name="profile"),
     path("profiles/<slug:code>/change/", profiles.change_profile, name="change_profile"),
+    path("data/", resources.resources, name="resources"),
+    path("data/<str:name>/", resources.rows, name="resource"),
+    path("data/<str:name>/export/", resources.export_rows, name="resource_export"),
+    path("data/<str:name>/import/", resources.import_rows, name="resource_import"),
     path("new-schedule/", schedules.new_schedule, name="new_schedule"),
     path("schedules/", schedules.schedules, name="schedules"),
     path("schedules/<slug:code>/", schedules.schedule, name="schedule"),
