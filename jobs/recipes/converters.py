@@ -355,6 +355,11 @@ def json_text(value: Any) -> str:
         raise ValueError(f"{type(value).__name__} has no form in JSON") from None
 
 
+QUICK_JSON = jsonlib.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
 def _json_string(value: str) -> str:
     if "\0" in value:
         raise ValueError("a text has a NUL character")
@@ -365,6 +370,18 @@ def _json_float(value: float) -> str:
     if not isfinite(value):
         raise ValueError(f"the number {value} is out of range")
     return repr(value)
+
+
+def _json_object(value: dict[Any, Any]) -> str:
+    try:
+        text = QUICK_JSON(value)
+    except (TypeError, ValueError, RecursionError):  # a number to keep exactly, a date, a fault
+        pass
+    else:
+        if "\\u0000" not in text:
+            return text
+    members = (f"{_json_string(str(key))}:{json_text(of)}" for key, of in value.items())
+    return "{" + ",".join(members) + "}"
 
 
 JSON_TEXTS: dict[type, Callable[[Any], str]] = {
@@ -379,9 +396,5 @@ JSON_TEXTS: dict[type, Callable[[Any], str]] = {
     uuid.UUID: lambda value: f'"{value}"',
     list: lambda value: "[" + ",".join(map(json_text, value)) + "]",
     tuple: lambda value: "[" + ",".join(map(json_text, value)) + "]",
-    dict: lambda value: (
-        "{"
-        + ",".join(f"{_json_string(str(key))}:{json_text(of)}" for key, of in value.items())
-        + "}"
-    ),
+    dict: _json_object,
 }

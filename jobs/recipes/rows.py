@@ -139,28 +139,34 @@ class RowParser:
                 yield own[0]
 
     def _cleaned_rows(
-        self, values: list[list[Any]], faults: Faults
+        self, values: list[Sequence[Any]], faults: Faults
     ) -> list[tuple[Any, ...] | None]:
         """The rows for COPY after the resource's `clean`; None for those it leaves out."""
-        rows: list[tuple[Any, ...] | None] = []
-        for place, row_values in enumerate(zip(*values, strict=True)):
-            cleaned = None
-            if place not in faults.found:
-                cleaned = self._clean(self._as_dict(row_values), place, faults)
-            if cleaned is None:
-                rows.append(None)
-            else:
-                rows.append(tuple(staged.from_row(cleaned) for staged in self.staged))
+        cleaned: dict[int, dict[str, Any]] = {}
+        for place, row in enumerate(self._as_dicts(values)):
+            if place not in faults.found and (of := self._clean(row, place, faults)) is not None:
+                cleaned[place] = of
+        columns = (staged.column_of([*cleaned.values()]) for staged in self.staged)
+        rows: list[tuple[Any, ...] | None] = [None] * len(values[0])
+        for place, row in zip(cleaned, zip(*columns, strict=True), strict=True):
+            rows[place] = row
         return rows
 
-    def _as_dict(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        row: dict[str, Any] = {}
-        for bound, value in zip(self.cells, values, strict=True):
+    def _as_dicts(self, values: list[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+        """Each row as its fields, those of JSON fields under their keys."""
+        plain: dict[str, Sequence[Any]] = {}
+        objects: dict[str, dict[str, Sequence[Any]]] = {}
+        for bound, column in zip(self.cells, values, strict=True):
             if bound.column.key is None:
-                row[bound.column.field] = value
+                plain[bound.column.field] = column
             else:
-                row.setdefault(bound.column.field, {})[bound.column.key] = value
-        return row
+                objects.setdefault(bound.column.field, {})[bound.column.key] = column
+        members = [zip(*columns.values(), strict=True) for columns in objects.values()]
+        for row, *parts in zip(zip(*plain.values(), strict=True), *members, strict=True):
+            fields = dict(zip(plain, row, strict=True))
+            for (name, keys), part in zip(objects.items(), parts, strict=True):
+                fields[name] = dict(zip(keys, part, strict=True))
+            yield fields
 
     def _clean(self, row: dict[str, Any], place: int, faults: Faults) -> dict[str, Any] | None:
         given = set(row)

@@ -59,15 +59,20 @@ class StagedField:
     def default(self) -> Any:
         return self.field.get_db_prep_save(self.field.get_default(), connection)
 
-    def from_row(self, row: dict[str, Any]) -> Any:
-        """The value for COPY from a cleaned row."""
+    def column_of(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """The values for COPY of cleaned rows."""
         if self.kind is Kind.DEFAULT:
-            return self.default()
-        value = row[self.field.name]
+            return [self.default() for _ in rows]
+        values = [row[self.field.name] for row in rows]
         if self.kind is Kind.MERGED:
-            return json_text({key: of for key, of in value.items() if of is not None})
+            return [
+                json_text({key: of for key, of in value.items() if of is not None})
+                for value in values
+            ]
         encode = self.encoder()
-        return value if encode is None or value is None else encode(value)
+        if encode is None:
+            return values
+        return [None if value is None else encode(value) for value in values]
 
     def encoder(self) -> Callable[[Any], Any] | None:
         """What makes a value, not None, ready for COPY; None where it is ready as it is."""
@@ -83,7 +88,6 @@ class StagedField:
             case models.DateField():
                 return date.isoformat
         return lambda value: self.field.get_db_prep_save(value, connection)
-
 
     def text_of(self, value: Any) -> str:
         """A converted value as a text for COPY, not escaped yet."""

@@ -109,6 +109,16 @@ def test_choices_match_folded_spellings_and_keep_the_declared_one():
         convert("m,s")
 
 
+@pytest.mark.parametrize("text", ["a\0b", {"k": "a\0b"}, {"a\0": 1}, {"k": [{"x": "\0"}]}])
+def test_json_text_refuses_nul(text):
+    with pytest.raises(ValueError, match="NUL"):
+        converters.json_text(text)
+
+
+def test_json_text_tells_nul_from_a_backslash():
+    assert converters.json_text({"k": "\\u0000"}) == '{"k":"\\\\u0000"}'
+
+
 def test_json_text_keeps_numbers_exactly():
     value = {"a": Decimal("3.280"), "b": [True, None, 'q"ü'], "c": dt.date(2024, 1, 2)}
     assert converters.json_text(value) == '{"a":3.280,"b":[true,null,"q\\"ü"],"c":"2024-01-02"}'
