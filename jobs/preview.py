@@ -10,7 +10,7 @@ from typing import Any
 from jobs.definition import JobClass, JobError
 from jobs.formats.reading import open_reader
 from jobs.models import Upload
-from jobs.recipes.headers import OWN
+from jobs.recipes.headers import OWN, read_header
 from jobs.recipes.import_form import read_options
 from jobs.recipes.spelling import DatePattern
 from jobs.resources import Resource, UnknownColumns
@@ -161,3 +161,12 @@ def _candidates(resource: Resource) -> dict[str, str]:
 
 def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def mistake(job: JobClass, header: list[str], mapping: dict[str, str]) -> str:
+    """What an import would say against this header and mapping, or nothing."""
+    try:
+        read_header(job.resource(), header, mapping)  # type: ignore[attr-defined]
+    except JobError as error:
+        return str(error)
+    return ""

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from jobs import control
 from jobs.definition import InvalidParameters, Job
-from jobs.models import JobExecution, JobProfile
+from jobs.models import JobExecution, JobProfile, Upload
 from jobs.parameters import file_fields
 from tracker.sections import Section, give_editors, sections
 
@@ -54,6 +54,30 @@ class RunForm:
         """Whether the profile says that it is never more than tried."""
         field = self.form.fields.get("dry_run")
         return bool(field and field.disabled and self.profile.parameters.get("dry_run"))
+
+    def take_file(self, user: User) -> Upload | None:
+        """Keep the file alone, to be looked at; None with errors in the form."""
+        if not self.form.is_valid():
+            return None
+        file = self.form.cleaned_data.get("file")
+        if not file:
+            self.form.add_error("file", "Choose the file to look at.")
+            return None
+        try:
+            return control.upload(file, user=user)
+        except InvalidParameters as invalid:
+            say(self.form, invalid)
+        return None
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The parameters that differ from those of the profile."""
+        saved = self.profile.parameters
+        return {
+            name: value
+            for name, value in values_of(self.form).items()
+            if (value or None) != (saved.get(name, self.form.fields[name].initial) or None)
+        }
 
     def launch(self, user: User) -> JobExecution | None:
         """Launch what the form says; None with errors in the form when it does not pass.
@@ -135,9 +159,14 @@ def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobEx
             idempotency_key=f"web-{key}",
         )
     except InvalidParameters as invalid:
-        for name, errors in invalid.errors.items():
-            form.add_error(name if name in form.fields else None, errors)
+        say(form, invalid)
     return None
+
+
+def say(form: forms.Form, invalid: InvalidParameters) -> None:
+    """Put what a launch has against its parameters beside the fields of the form."""
+    for name, errors in invalid.errors.items():
+        form.add_error(name if name in form.fields else None, errors)
 
 
 def _given(form: forms.Form, user: User) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
@@ -75,6 +75,14 @@ class Section:
     rare: list[BoundField]
     is_open: bool
 
+    def without(self, name: str) -> Section:
+        """The same without a parameter that stands elsewhere on the page."""
+        return replace(
+            self,
+            fields=[field for field in self.fields if field.name != name],
+            rare=[field for field in self.rare if field.name != name],
+        )
+
     @property
     def rare_labels(self) -> str:
         """What is folded away: `Delimiter, encoding, decimal separator`."""
@@ -122,11 +130,17 @@ def give_editors(form: forms.Form, resource: Any) -> None:
     wanted = {name for name in wanted if isinstance(form.fields[name], forms.JSONField)}
     if not wanted or resource is None:
         return
-    names: Choices = [(field.name, f"{field.name}") for field in fields_of(resource)]
+    files: Choices = [("", "—"), *((name, name) for name in resource().names())]
+    known = {"mapping", "defaults"}
+    rows: Choices = (
+        [("", "—"), *((field.name, field.name) for field in fields_of(resource))]
+        if (wanted - known)
+        else []
+    )
     for name in wanted:
         field = form.fields[name]
         field.help_text = HELP[name]
-        field.widget = _editor(name, [("", "—"), *names])
+        field.widget = _editor(name, files if name in known else rows)
         field.widget.is_required = field.required
 
 

@@ -1,9 +1,12 @@
 """Profiles: the list, and the page from which one is launched."""
 
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,6 +20,7 @@ from jobs.permissions import require, visible_notifications, visible_profiles
 from tracker import live
 from tracker.access import signed_in
 from tracker.forms import RunForm, SavedForm
+from tracker.mapping import is_mapped
 from tracker.queries import profiles as queries
 from tracker.queries.look import look
 from tracker.request import Request
@@ -63,16 +67,34 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
     require(request.user, "launch", page.profile)
     context = _context(request, page)
     try:
+        if "_look" in request.POST:
+            return _look_first(request, page, context)
         launched = context["run"].launch(request.user)
     except control.Refused as refused:
         messages.error(request, str(refused))
         return _to(request, page.profile.get_absolute_url())
     if launched is None:
-        part = "#form" if request.htmx else ""
-        status = 200 if request.htmx else 422
-        return render(request, f"tracker/profile.html{part}", context, status=status)
-    _announce(request, launched)
+        return _with_errors(request, context)
+    announce(request, launched)
     return _to(request, launched.get_absolute_url())
+
+
+def _look_first(
+    request: Request, page: queries.ProfilePage, context: dict[str, Any]
+) -> HttpResponse:
+    """Keep the file, and show what is in it with the parameters as they were chosen."""
+    upload = context["run"].take_file(request.user)
+    if upload is None:
+        return _with_errors(request, context)
+    address = reverse("tracker:mapping", args=[page.profile.code, upload.pk])
+    changed = json.dumps(context["run"].changed, cls=DjangoJSONEncoder)
+    return _to(request, f"{address}?{urlencode({'with': changed})}")
+
+
+def _with_errors(request: Request, context: dict[str, Any]) -> HttpResponse:
+    part = "#form" if request.htmx else ""
+    status = 200 if request.htmx else 422
+    return render(request, f"tracker/profile.html{part}", context, status=status)
 
 
 def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
@@ -81,6 +103,7 @@ def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
         "page": page,
         "profile": page.profile,
         "run": RunForm(page.profile, request),
+        "is_mapped": is_mapped(page.profile),
         "curl": queries.curl(page.profile, origin),
         "command_line": queries.command_line(page.profile),
     }
@@ -101,7 +124,7 @@ def change_profile(request: Request, code: str) -> HttpResponse:
     return render(request, "tracker/profile_form.html", context, status=status)
 
 
-def _announce(request: Request, launched: JobExecution) -> None:
+def announce(request: Request, launched: JobExecution) -> None:
     """Say that it started, on its own page, with the way to everything else that runs."""
     if launched.skipped:
         messages.warning(request, "Nothing was launched: this one is open, and no more may be.")
