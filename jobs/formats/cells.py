@@ -1,4 +1,4 @@
-"""Hears the cells of a sheet of a workbook and makes rows of texts of them."""
+"""From the cells of a sheet to rows of texts, with what is wrong with a cell said of its row."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections import deque
 from typing import NamedTuple, NoReturn
 
 from jobs.definition import JobError
-from jobs.formats.base import CELL_LIMIT, letters
-from jobs.formats.markup import Attributes, Markup
+from jobs.formats.base import letters
 from jobs.formats.numbers import NotExact, date_text, number_text
 from jobs.formats.texts import SharedTexts, unescaped
 
 ROW_CHARACTERS_LIMIT = 1 << 24
 PLACES_LIMIT = 16_384
 FAULTS_LIMIT = 20  # of one row
-DIGITS = "0123456789"
-DIGITS_KEPT = 16
+DIGITS_KEPT = 15
 
 
 class Refused(ValueError):
@@ -35,10 +33,10 @@ class Row(NamedTuple):
     characters: int
 
 
-class Cells:
-    """Collects in `rows` the rows that have values, each of `width` cells.
+class Rows:
+    """Collects in `ready` the rows that have values, each of `width` cells.
 
-    `number` is that of the row before the next, `base` what is added to the offsets of the markup.
+    `number` is that of the last row, `first` where the first one begins, `behind` where they end.
     """
 
     def __init__(
@@ -46,161 +44,111 @@ class Cells:
     ) -> None:
         self.width, self.texts, self.few = width, texts, texts.few
         self.formats, self.from_1904 = formats, from_1904
-        self.rows: deque[Row] = deque()
-        self.number, self.base = 0, 0
-        self.first: int | None = None  # where the first row begins
-        self.behind: int | None = None  # where the rows end
-        self.markup = Markup(self)
-        self._indexes: dict[str, int] = {}
-        self._text, self._listens, self._is_phonetic, self._has_formula = "", False, False, False
+        self.ready: deque[Row] = deque()
+        self.number = 0
+        self.first: int | None = None
+        self.behind: int | None = None
+        self._indexes = _Indexes()
         self._index, self._offset, self._characters = -1, 0, 0
-        self._kind: str | None = None
-        self._style: str | None = None
         self._faults: list[tuple[int, str, str, str]] = []
         self._cells = [""] * width
 
-    def begin(self, prefix: str) -> None:
-        self._cell, self._value, self._run = f"{prefix}c", f"{prefix}v", f"{prefix}t"
-        self._line, self._formula = f"{prefix}row", f"{prefix}f"
-        self._ends = (self._value, self._run)
-        self._phonetic, self._all = f"{prefix}rPh", f"{prefix}sheetData"
-
-    def start(self, name: str, attributes: Attributes) -> None:
-        if name == self._value:
-            self._listens, self._text = True, ""
-        elif name == self._cell:
-            self._begin_cell(attributes)
-        elif name == self._run:
-            self._listens = not self._is_phonetic
-        elif name == self._line:
-            self._begin_row(attributes)
-        elif name == self._formula:
-            self._has_formula = True
-        elif name == self._phonetic:
-            self._is_phonetic = True
-
-    def data(self, text: str) -> None:
-        if self._listens:
-            self._text += text
-            if len(self._text) > CELL_LIMIT:
-                raise JobError(f"The cell {self._here()} has more than a million characters.")
-
-    def end(self, name: str) -> None:
-        if name in self._ends:
-            self._listens = False
-        elif name == self._cell:
-            if self._text or self._has_formula:
-                self._end_cell()
-        elif name == self._line:
-            self._end_row()
-        elif name == self._phonetic:
-            self._is_phonetic = False
-        elif name == self._all:
-            self.behind = self.base + self.markup.offset
-
-    def _begin_row(self, attributes: Attributes) -> None:
-        offset = self.base + self.markup.offset
+    def begin(self, offset: int, number: str) -> None:
+        """Begin a row at this offset; `number` may be empty, and is the next then."""
         if self.first is None:
             self.first = offset
-        number = attributes.get("r", "")
         self.number = int(number) if number.isdecimal() else self.number + 1
         self._offset, self._index, self._characters = offset, -1, 0
         self._cells, self._faults = [""] * self.width, []
 
-    def _end_row(self) -> None:
-        if self._faults or any(self._cells):
-            self.rows.append(
-                Row(self._offset, self.number, self._cells, self._faults, self._characters)
-            )
-
-    def _begin_cell(self, attributes: Attributes) -> None:
-        place = attributes.get("r")
-        if place is None:
-            self._index += 1
-        else:
-            name = place.rstrip(DIGITS)
-            index = self._indexes.get(name)
-            self._index = self._index_of(name) if index is None else index
-        self._kind, self._style = attributes.get("t"), attributes.get("s")
-        self._text, self._has_formula = "", False
-
-    def _end_cell(self) -> None:
+    def put(self, place: str, kind: str, style: str, text: str, has_formula: bool) -> None:
+        """Add a cell: the letters of its place, or none for the next one, its type and style."""
+        self._index = self._indexes[place] if place else self._index + 1
+        if not text and not has_formula:
+            return
         try:
-            value = self._read()
+            if kind == "s":
+                value = self._shared(text)
+            elif kind in ("", "n") and style not in self.formats:
+                is_whole = text.isdecimal() and len(text) <= DIGITS_KEPT
+                value = text if is_whole else self._number(text)
+            else:
+                value = self._other(kind, style, text)
             if self._index < self.width:
                 self._cells[self._index] = value
             elif value:
-                self._refuse("extra_cell", "has a value, but its column has no name.")
+                self._refuse(text, "extra_cell", "has a value, but its column has no name.")
         except Refused as refused:
             if len(self._faults) < FAULTS_LIMIT:
                 self._faults.append((self._index, *refused.args))
 
-    def _read(self) -> str:
-        text, kind = self._text, self._kind
-        if kind is None or kind == "n":
-            if self._style in self.formats:
-                return self._date()
-            return text if text.isdecimal() and len(text) < DIGITS_KEPT else self._number()
-        if kind == "s":
-            value = self._shared()
-            self._count(len(value))
-            return value
+    def end(self) -> None:
+        if self._faults or any(self._cells):
+            self.ready.append(
+                Row(self._offset, self.number, self._cells, self._faults, self._characters)
+            )
+
+    def here(self) -> str:
+        """The name of the cell that was begun last, like B7."""
+        return f"{letters(self._index)}{self.number}"
+
+    def _shared(self, text: str) -> str:
+        number = int(text) if text.isdecimal() else -1
+        try:
+            value = self.few[number] if 0 <= number < len(self.few) else self.texts[number]
+        except IndexError:
+            self._refuse(text, "broken_cell", "refers to a text that the workbook does not have.")
+        self._characters += len(value)  # for it is longer than the number that stands here
+        if self._characters > ROW_CHARACTERS_LIMIT:
+            raise JobError(f"Row {self.number} has more than {ROW_CHARACTERS_LIMIT:,} characters.")
+        return value
+
+    def _other(self, kind: str, style: str, text: str) -> str:
+        if kind in ("", "n"):
+            return self._date(text, self.formats[style])
         if kind in ("str", "inlineStr"):
             return unescaped(text)
         if kind == "e":
-            self._refuse("cell_error", f"shows the error {text}.")
+            self._refuse(text, "cell_error", f"shows the error {text}.")
         return text.removesuffix("Z").removesuffix("T00:00:00") if kind == "d" else text
 
-    def _shared(self) -> str:
-        try:
-            number = int(self._text)
-            few = self.few
-            return few[number] if 0 <= number < len(few) else self.texts[number]
-        except (ValueError, IndexError):
-            self._refuse("broken_cell", "refers to a text that the workbook does not have.")
-
-    def _number(self) -> str:
-        if not self._text:
+    def _number(self, text: str) -> str:
+        if not text:
             self._refuse(
+                text,
                 "no_value",
                 "has a formula without a result. Open the file in a spreadsheet program and "
                 "save it.",
             )
         try:
-            return number_text(self._text)
+            return number_text(text)
         except NotExact:
             self._refuse(
+                text,
                 "rounded_number",
-                f"has the number {self._text}, of which a spreadsheet keeps only 15 digits. "
+                f"has the number {text}, of which a spreadsheet keeps only {DIGITS_KEPT} digits. "
                 "Format the column as text and enter it anew.",
             )
         except ValueError:
-            self._refuse("invalid_number", f"has {self._text[:40]!r} for a number.")
+            self._refuse(text, "invalid_number", f"has {text[:40]!r} for a number.")
 
-    def _date(self) -> str:
+    def _date(self, text: str, kind: str) -> str:
         try:
-            return date_text(self._text, self.formats[self._style or ""], self.from_1904)
+            return date_text(text, kind, self.from_1904)
         except (ValueError, OverflowError):
-            self._refuse(
-                "invalid_date", f"is formatted as a date, but {self._text} stands for none."
-            )
+            said = f"is formatted as a date, but {text or 'no result'} stands for none."
+            self._refuse(text, "invalid_date", said)
 
-    def _count(self, characters: int) -> None:
-        """Shared texts are longer than the numbers by which a sheet names them."""
-        self._characters += characters
-        if self._characters > ROW_CHARACTERS_LIMIT:
-            raise JobError(f"Row {self.number} has more than {ROW_CHARACTERS_LIMIT:,} characters.")
+    def _refuse(self, text: str, code: str, said: str) -> NoReturn:
+        raise Refused(code, f"The cell {self.here()} {said}", text)
 
-    def _refuse(self, code: str, said: str) -> NoReturn:
-        raise Refused(code, f"The cell {self._here()} {said}", self._text)
 
-    def _here(self) -> str:
-        return f"{letters(self._index)}{self.number}"
+class _Indexes(dict[str, int]):
+    """The index of each column by its letters, like AB."""
 
-    def _index_of(self, name: str) -> int:
-        """The index of the column `AB`; a cell may name none."""
+    def __missing__(self, place: str) -> int:
         index = 0
-        for letter in name.upper()[:4]:
+        for letter in place.upper()[:4]:
             index = index * 26 + ord(letter) - 64
-        self._indexes[name] = min(max(index, 1), PLACES_LIMIT) - 1
-        return self._indexes[name]
+        self[place] = min(max(index, 1), PLACES_LIMIT) - 1
+        return self[place]

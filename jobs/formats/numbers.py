@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 EXACT_BELOW = 10**15  # spreadsheets keep 15 digits
 LAST_DAY = 2_958_465  # 9999-12-31
@@ -17,6 +18,7 @@ BUILT_IN = {
     **dict.fromkeys(range(45, 48), "time"),
     **dict.fromkeys(range(50, 59), "date"),
 }
+SHORT = re.compile(r"-?(?:0|[1-9]\d{0,8})(?:\.\d{0,4}[1-9])?", re.ASCII).fullmatch
 NO_TOKENS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hmsHMS]+\])[^\]]*\]|AM/PM|A/P', re.IGNORECASE)
 
 
@@ -29,6 +31,8 @@ def number_text(stored: str) -> str:
 
     Raises NotExact from 16 digits on, and ValueError for what is no number.
     """
+    if SHORT(stored):
+        return stored
     value = float(stored)
     if not abs(value) < EXACT_BELOW:
         raise NotExact(stored)
@@ -55,6 +59,7 @@ def kind_of_format(number: int, code: str | None) -> str | None:
     return "date" if "m" in shown else None
 
 
+@lru_cache(10_000)
 def date_text(stored: str, kind: str, from_1904: bool) -> str:
     """The date or time that a number stands for, in ISO form.
 

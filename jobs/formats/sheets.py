@@ -15,9 +15,10 @@ from jobs.formats.base import (
     check_names,
     letters,
 )
-from jobs.formats.cells import Cells, Row
+from jobs.formats.cells import Row, Rows
 from jobs.formats.markup import BLOCK
 from jobs.formats.packed import open_entry, spooled, unpacked_limit
+from jobs.formats.sheetxml import AnySheet, PlainSheet, is_plain
 from jobs.formats.workbooks import Workbook
 
 BLOCK_CHARACTERS_LIMIT = 1 << 26  # of the rows that stand in one block
@@ -42,7 +43,7 @@ class SheetReader:
         self.size: int | None = self.sheet.entry.file_size
         self._file = spooled(open_entry(self._workbook.archive, self.sheet.entry), limit)
         self._texts = self._workbook.texts()
-        self._first, self._width = 0, COLUMN_LIMIT + 1
+        self._opening, self._is_plain, self._width = b"", False, COLUMN_LIMIT + 1
         self.seek(Position(0, 0, 1))
         self.header, self.start = self._read_header(has_header)
         self._width = len(self.header)
@@ -61,12 +62,13 @@ class SheetReader:
     def seek(self, position: Position) -> None:
         """Go on reading at the start of a record."""
         workbook = self._workbook
-        self._cells = Cells(self._width, self._texts, workbook.formats, workbook.from_1904)
-        if position.offset:
-            self._file.seek(0)
-            self._cells.markup.feed(self._file.read(self._first))
-        self._cells.base = position.offset - self._first if position.offset else 0
-        self._cells.number = position.line - 1
+        self._rows = Rows(self._width, self._texts, workbook.formats, workbook.from_1904)
+        self._rows.number = position.line - 1
+        self._source: PlainSheet | AnySheet
+        if self._is_plain:
+            self._source = PlainSheet(self._rows, position.offset)
+        else:
+            self._source = AnySheet(self._rows, position.offset, self._opening)
         self._file.seek(position.offset)
         self._row = position.row
         self._fault: JobError | None = None
@@ -76,7 +78,7 @@ class SheetReader:
         batch, characters = Batch(), 0
         start = self._position().offset
         while len(batch.rows) < size and self._fill():
-            row = self._cells.rows.popleft()
+            row = self._rows.ready.popleft()
             self._row += 1
             if self.takes is None or self.takes(self._row, row.cells):
                 self._add(batch, row)
@@ -84,7 +86,7 @@ class SheetReader:
             if batch.rows and row.offset - start + characters >= BATCH_LIMIT:
                 break
         batch.end = self._position()
-        batch.fault = self._fault if not self._cells.rows else None
+        batch.fault = None if self._rows.ready else self._fault
         return batch
 
     def read_at(self, positions: list[Position]) -> Batch:
@@ -94,7 +96,7 @@ class SheetReader:
             self.seek(position)
             if self._fill():
                 self._row += 1
-                self._add(batch, self._cells.rows.popleft())
+                self._add(batch, self._rows.ready.popleft())
         return batch
 
     def _add(self, batch: Batch, row: Row) -> None:
@@ -108,38 +110,42 @@ class SheetReader:
 
     def _fill(self) -> bool:
         """Whether there is a row; then the one behind it, whose start is its end, is there too."""
-        cells = self._cells
+        rows = self._rows
         try:
-            while len(cells.rows) < 2 and cells.behind is None and self._fault is None:
+            while len(rows.ready) < 2 and rows.behind is None and self._fault is None:
                 self._read_block()
         except JobError as error:
             self._fault = error
-        return bool(cells.rows)
+        return bool(rows.ready)
 
     def _read_block(self) -> None:
-        block = self._file.read(BLOCK)
-        self._cells.markup.feed(block, is_last=not block)
-        if not block:
-            self._cells.behind = self._file.tell()
-        if sum(row.characters for row in self._cells.rows) > BLOCK_CHARACTERS_LIMIT:
-            raise JobError(
-                f"The rows from {self._cells.rows[0].number} on have too long texts to be read."
-            )
+        block, rows = self._file.read(BLOCK), self._rows
+        if isinstance(self._source, AnySheet):
+            self._source.feed(block)
+            if not block:
+                rows.behind = self._file.tell()
+        elif not self._source.feed(block):
+            self._file.seek(self._source.offset)
+            self._source = AnySheet(rows, self._source.offset, self._opening)
+        if sum(row.characters for row in rows.ready) > BLOCK_CHARACTERS_LIMIT:
+            raise JobError(f"The rows from {rows.ready[0].number} on have too long texts.")
 
     def _position(self) -> Position:
         """Where the next row begins, or the rows end."""
         if self._fill():
-            row = self._cells.rows[0]
+            row = self._rows.ready[0]
             return Position(row.offset, self._row, row.number)
-        return Position(self._cells.behind or self._file.tell(), self._row, self._cells.number + 1)
+        return Position(self._rows.behind or self._file.tell(), self._row, self._rows.number + 1)
 
     def _read_header(self, has_header: bool) -> tuple[list[str], Position]:
         if not self._fill():
             raise self._fault or JobError(
                 f"The sheet {self.sheet.name!r} is empty: its first row must name the columns."
             )
-        self._first = self._cells.first or 0
-        row = self._cells.rows[0]
+        self._file.seek(0)
+        self._opening = self._file.read(self._rows.first or 0)
+        self._is_plain = is_plain(self._opening)
+        row = self._rows.ready[0]
         width = max((at + 1 for at, cell in enumerate(row.cells) if cell), default=0)
         if not has_header:
             check_names(names := [letters(at) for at in range(width)])
@@ -147,5 +153,5 @@ class SheetReader:
         if row.faults:
             raise JobError(f"The header cannot be read: {row.faults[0][2]}")
         check_names(names := [cell.strip() for cell in row.cells[:width]])
-        self._cells.rows.popleft()
+        self._rows.ready.popleft()
         return names, self._position()
