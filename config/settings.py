@@ -140,7 +140,12 @@ DEFAULT_FROM_EMAIL = variables.text("EMAIL_FROM", "millrace@localhost")
 # --- Files from elsewhere: what may come in, and where from -----------------------------------
 
 JOBS_UPLOAD_BYTES = variables.number("JOBS_UPLOAD_BYTES", 2 * 1024**3)  # of one file
-JOBS_UPLOADS_PER_DAY_BYTES = variables.number("JOBS_UPLOADS_PER_DAY_BYTES", 0)  # of one person
+JOBS_UPLOADS_PER_DAY_BYTES = variables.number("JOBS_UPLOADS_PER_DAY_BYTES", 20 * 1024**3)
+FILE_UPLOAD_HANDLERS = [
+    "jobs.control.uploads.LimitedHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 JOBS_FOLDERS = variables.folders("JOBS_FOLDERS")
 JOBS_PLACE_HOSTS = [host.lower() for host in variables.words("JOBS_PLACE_HOSTS", [])]
 JOBS_CREDENTIAL_KEYS = variables.words_or_file("JOBS_CREDENTIAL_KEYS")  # the newest first

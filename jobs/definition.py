@@ -336,6 +336,14 @@ class Job:
         return ""
 
     @classmethod
+    def check_file(cls, name: str, head: bytes, parameters: dict[str, Any]) -> str:  # noqa: ARG003
+        """Why a file that is sent for a launch cannot be used, or nothing.
+
+        `head` are its first bytes; what they do not tell is found out in the job.
+        """
+        return ""
+
+    @classmethod
     def describe(cls) -> str:
         """The first paragraph of the docstring: what people read before they launch it."""
         return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())

@@ -158,6 +158,8 @@ def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobEx
             trigger="web",
             idempotency_key=f"web-{key}",
         )
+    except (control.FileRefused, control.FileTooLarge) as refused:
+        form.add_error(None, str(refused))
     except InvalidParameters as invalid:
         say(form, invalid)
     return None

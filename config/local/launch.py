@@ -66,6 +66,7 @@ def site_variables(state: State) -> dict[str, str]:
         "DATABASE_URL": os.environ["DATABASE_URL"],
         "REDIS_URL": os.environ["REDIS_URL"],
         "DJANGO_SECRET_KEY": state.secret("django"),
+        "JOBS_CREDENTIAL_KEYS": state.key("credentials"),
         "DJANGO_DEBUG": "0",
         "DJANGO_HTTPS": "0",
         "MILLRACE_FILES": str(state.files),

@@ -1,5 +1,6 @@
 """The launcher's data folder: who runs on it, and the variables that other commands need."""
 
+import base64
 import contextlib
 import fcntl
 import os
@@ -103,6 +104,14 @@ class State:
         if not path.exists():
             with _private(path) as file:
                 file.write(secrets.token_urlsafe(size))
+        return path.read_text()
+
+    def key(self, name: str) -> str:
+        """Return the key of that name, 32 bytes as Fernet writes them, made on first use."""
+        path = self.folder / f"{name}.key"
+        if not path.exists():
+            with _private(path) as file:
+                file.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
         return path.read_text()
 
 

@@ -196,6 +196,10 @@ def _too_large(error: Exception) -> Problem:
     return Problem("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
 
 
+def _file_refused(error: control.FileRefused) -> Problem:
+    return Problem("file-refused", HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+
+
 def _no_database(error: Exception) -> Problem:
     log.warning("The database did not answer an API request: %s", error)
     said = "The database does not answer. Try again in a moment."
@@ -229,6 +233,8 @@ _DESCRIBED: tuple[tuple[Any, Callable[[Any], Problem]], ...] = (
     (control.UnderMaintenance, _under_maintenance),
     (control.NothingThere, _nothing_there),
     (control.Overlapping, _overlapping),
+    (control.FileTooLarge, _too_large),
+    (control.FileRefused, _file_refused),
     (control.ProfileDisabled, _conflict("profile-disabled")),
     (control.Refused, _conflict("refused")),
     (Refusal, _refusal),

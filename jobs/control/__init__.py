@@ -9,10 +9,12 @@ happened.
 from __future__ import annotations
 
 from jobs.control.again import (
+    cannot_run_for_real,
     continue_,
     failed_items,
     relaunch,
     retry_failed,
+    run_for_real,
     take_over_steps,
 )
 from jobs.control.answers import AGAIN, Receipt, actions, moves, receipt
@@ -24,7 +26,7 @@ from jobs.control.credentials import (
     save_credential,
     try_connection,
 )
-from jobs.control.launching import launch, upload
+from jobs.control.launching import launch
 from jobs.control.operations import (
     begin_maintenance,
     drain,
@@ -53,6 +55,7 @@ from jobs.control.schedules import (
 )
 from jobs.control.scopes import Item, Plan, Result, Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
+from jobs.control.uploads import FileRefused, FileTooLarge, upload
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
 from jobs.permissions import Denied
@@ -61,6 +64,8 @@ __all__ = [
     "AGAIN",
     "AlreadyFinished",
     "Denied",
+    "FileRefused",
+    "FileTooLarge",
     "IdempotencyMismatch",
     "InvalidParameters",
     "Item",
@@ -79,6 +84,7 @@ __all__ = [
     "actions",
     "activate",
     "begin_maintenance",
+    "cannot_run_for_real",
     "check_places",
     "check_profile",
     "check_schedule",
@@ -104,6 +110,7 @@ __all__ = [
     "resume",
     "resume_queue",
     "retry_failed",
+    "run_for_real",
     "save_credential",
     "save_schedule",
     "stop",

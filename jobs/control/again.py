@@ -5,6 +5,8 @@ A finished execution never changes again, so each of these makes another one.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
@@ -29,6 +31,23 @@ def relaunch(execution: JobExecution, *, by: User | None = None) -> JobExecution
     if reason := cannot_relaunch(execution):
         raise Refused(reason)
     return _again(execution, by, trigger="relaunch")
+
+
+def run_for_real(execution: JobExecution, *, by: User | None = None) -> JobExecution:
+    """Launch what was a dry run so that it writes, with the same file and parameters."""
+    require(by, "relaunch", execution)
+    if reason := cannot_run_for_real(execution):
+        raise Refused(reason)
+    return _again(execution, by, trigger="relaunch", parameters={"dry_run": False})
+
+
+def cannot_run_for_real(execution: JobExecution) -> str:
+    """Why it cannot be launched so that it writes, or nothing."""
+    if not execution.dry_run:
+        return f"“{execution.name}” was no dry run."
+    if execution.profile and "dry_run" in execution.profile.locked:
+        return f"“{execution.profile.label}” is only ever run dry: its profile says so."
+    return cannot_relaunch(execution)
 
 
 def continue_(execution: JobExecution, *, by: User | None = None) -> JobExecution:
@@ -143,16 +162,18 @@ def _again(
     trigger: str,
     continues: JobExecution | None = None,
     takes: str = "",
+    parameters: dict[str, Any] | None = None,
 ) -> JobExecution:
     definition, profile = find(execution.job), execution.profile
+    values = execution.parameters | (parameters or {})
     if profile and not profile.enabled:
         raise ProfileDisabled(f"The profile “{profile.label}” is disabled.")
     files = {file.field: file for file in execution.files.filter(role=ExecutionFile.Role.INPUT)}
-    check_places(definition, form_parameters.Given(execution.parameters), by=by, profile=profile)
+    check_places(definition, form_parameters.Given(values), by=by, profile=profile)
     named = {field: form_parameters.NamedFile(of.name, of.size) for field, of in files.items()}
-    form_parameters.clean(definition, execution.parameters, named)
+    form_parameters.clean(definition, values, named)
     refuse_in_maintenance()
-    made = new_execution(definition, profile, execution.parameters)
+    made = new_execution(definition, profile, values)
     made.name, made.queue, made.priority = execution.name, execution.queue, execution.priority
     made.aimed_node, made.aimed_roles = execution.aimed_node, execution.aimed_roles
     made.user, made.username = by, by.get_username() if by else ""

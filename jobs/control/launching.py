@@ -1,16 +1,13 @@
-"""Uploads and launches."""
+"""Launches."""
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.files.base import File
 from django.db import IntegrityError, transaction
 
 from jobs import parameters as form_parameters
@@ -18,26 +15,13 @@ from jobs.control import overlap as overlaps
 from jobs.control.credentials import check_places
 from jobs.control.operations import refuse_in_maintenance
 from jobs.control.refusals import IdempotencyMismatch, ProfileDisabled
+from jobs.control.uploads import refuse_strangers
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.dispatch import dispatch
 from jobs.models import ExecutionFile, JobExecution, JobProfile, Schedule, StatusChange, Upload
 from jobs.models.base import ClockNow
 from jobs.permissions import may, require
 from jobs.states import Overlap, Status
-
-
-def upload(file: File, *, user: User | None, name: str | None = None) -> Upload:
-    """Keep a file for a launch. Two files of one name never meet: each has a key of its own."""
-    digest, size = hashlib.sha256(), 0
-    for block in file.chunks():
-        digest.update(block)
-        size += len(block)
-    file.seek(0)
-    shown = PurePath(name or file.name or "file").name[-255:]
-    found = Upload(name=shown, size=size, sha256=digest.hexdigest(), user=user)
-    found.file.save(shown, file, save=False)
-    found.save()
-    return found
 
 
 def launch(
@@ -88,6 +72,7 @@ def launch(
     )
     check_places(definition, given, by=user, profile=profile)
     uploads = {field: _find_upload(field, pk, user) for field, pk in given.uploads.items()}
+    refuse_strangers(definition, given.values, uploads)
     files = {field: form_parameters.NamedFile(up.name, up.size) for field, up in uploads.items()}
     form_parameters.clean(definition, given.values, files)
     execution = new_execution(definition, profile, given.values)

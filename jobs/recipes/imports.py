@@ -24,6 +24,7 @@ from jobs.definition import (
 )
 from jobs.formats.base import Batch, Position, Reader
 from jobs.formats.csvs import DELIMITER_WORDS
+from jobs.formats.detection import format_of, packing_of
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
 from jobs.recipes.faults import Parsed
@@ -90,6 +91,15 @@ class ImportJob(Job):
                 partitions=self._parts(),
             ),
         ]
+
+    @classmethod
+    def check_file(cls, name: str, head: bytes, parameters: dict[str, Any]) -> str:
+        try:
+            if not (parameters.get("format") or packing_of(head)):
+                format_of(head, name)
+        except JobError as error:
+            return str(error)
+        return ""
 
     def _stager(self) -> MergeStager:
         plan, mode = self._plan, self.parameters.get("mode") or Mode.UPSERT

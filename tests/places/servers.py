@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,11 +103,12 @@ def sftp_server(root: Path, authorized: Path | None = None) -> Iterator[SftpServ
 
 @dataclass
 class WebServer:
-    """Files in memory under their paths; `answers` are given instead, by path."""
+    """Files in memory under their paths; `answers` are given instead; `slow` ones never end."""
 
     port: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    slow: dict[str, threading.Event] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -126,6 +127,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self._note()
+        if path in self.server.kept.slow:
+            self._drip(self.server.kept.slow[path])
+            return
         if path in self.server.kept.answers:
             status, headers, body = self.server.kept.answers[path]
         elif path in self.server.kept.files:
@@ -154,6 +158,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def _drip(self, released: threading.Event) -> None:
+        """Send a little now and then, until the event is set or nobody listens."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 40))
+        self.end_headers()
+        with suppress(ConnectionError):
+            while not released.wait(0.1):
+                self.wfile.write(b"x" * 100_000)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -11,14 +11,16 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from jobs import control
+from jobs.credentials import NoKey
 from jobs.definition import UnknownJob
-from jobs.management import asking, operating, pruning, scheduling, stopping, watching
+from jobs.management import asking, credentials, operating, pruning, scheduling, stopping, watching
 from jobs.management.finding import UsageError
 
 # What is said in a sentence; anything else is a bug and shows its traceback.
 EXPECTED = (
     UsageError,
     UnknownJob,
+    NoKey,
     control.Denied,
     control.InvalidParameters,
     control.NotAllowed,
@@ -68,6 +70,16 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[...
     ),
     "prune": ("Delete what is older than the settings keep.", pruning.add_prune, pruning.prune),
     "schedules": ("List the schedules.", _no_arguments, scheduling.schedules),
+    "credential-key": (
+        "Print a key for JOBS_CREDENTIAL_KEYS.",
+        _no_arguments,
+        credentials.new_key,
+    ),
+    "rotate-credentials": (
+        "Encrypt every secret with the newest key.",
+        _no_arguments,
+        credentials.rotate_credentials,
+    ),
     "controller": ("Run a controller until SIGTERM.", _no_arguments, _controller),
 }
 
