@@ -95,6 +95,12 @@ class BoundColumn:
     def _refuse_empty(self) -> None:
         raise ValidationError(f"{self.name} must not be empty.", "blank")
 
+    def one(self, cells: list[str]) -> Any:
+        """The value of a single row's cells, not all empty; raises ValidationError, ValueError."""
+        if self.reference:
+            self.reference.load(cells, self.several)
+        return self._values([tuple(cells)] if len(cells) > 1 else cells)[0]
+
     def read(self, grid: list[Sequence[str]], faults: Faults) -> Sequence[Any]:
         """The column in all rows, ready for COPY or as values; None stands in for a fault."""
         cells: Sequence[Any] = grid[self.indexes[0]]

@@ -44,13 +44,14 @@ def read_header(
         names=names,
         known=known,
         left_out=[name for name, to in zip(names, known, strict=True) if not to],
-        columns=_columns(resource, names, known),
+        columns=columns_of(resource, names, known),
     )
     _refuse_missing(resource, header)
     return header
 
 
-def _columns(resource: Resource, names: list[str], known: list[str]) -> list[Column]:
+def columns_of(resource: Resource, names: list[str], known: list[str]) -> list[Column]:
+    """The columns known by these names; raises JobError with the `names` that people gave."""
     try:
         return resource.columns([name for name in known if name])
     except UnknownColumns as unknown:

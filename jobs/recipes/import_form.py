@@ -110,6 +110,11 @@ class ImportForm(forms.Form):
         help_text="Columns of the file that have other names here: {name in the file: name here}. "
         'An empty name leaves the column out: {"Price": "price-EUR", "Remark": ""}.',
     )
+    defaults = TextsField(
+        required=False,
+        help_text="What new rows get in columns that the file does not have: "
+        '{"family": "shoes", "enabled": "0"}. Rows that exist keep what they have.',
+    )
     max_failed = forms.IntegerField(
         required=False,
         min_value=0,

@@ -27,6 +27,7 @@ from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.detection import format_of, packing_of
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
+from jobs.recipes.defaults import with_defaults
 from jobs.recipes.faults import Parsed
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, read_options
@@ -212,12 +213,14 @@ class ImportJob(Job):
         _refuse_delimiter(reader.header, self.parameters.get("delimiter") or "")
         header = read_header(resource, reader.header, self.parameters.get("mapping"))
         reader.json_columns = _json_columns(resource, header)
-        staged = staged_fields(resource, header.columns)
         spelling = Spelling(
             decimal=self.parameters.get("decimal") or ".",
             dates=self.parameters.get("date_format") or "",
             is_typed=reader.format != "csv",
         )
+        staged = staged_fields(resource, header.columns)
+        if defaults := self.parameters.get("defaults"):
+            staged = with_defaults(resource, staged, header, defaults, spelling)
         parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
         return Plan(resource, header, staged, parser)
 

@@ -15,6 +15,7 @@ import psycopg
 from django.db import connection, models
 
 from jobs.definition import Counters, ItemWarning, StagedChunk
+from jobs.recipes.converters import json_text
 from jobs.recipes.copying import copy_rows
 from jobs.recipes.keys import folded_fields, literal, quote
 from jobs.recipes.ledger import Ledger, images
@@ -212,9 +213,10 @@ class MergeStager:
 
     @property
     def _insert(self) -> str:
-        staged = [column_of(of) for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
+        own = [of for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
+        staged, given = [column_of(of) for of in own], [_inserted(of) for of in own]
         names = [*staged, *self._defaults]
-        values = [*staged, *self._defaults.values()]
+        values = [*given, *self._defaults.values()]
         order = ", ".join(f"k{i}" for i in range(len(self.keys)))
         conflict = ", ".join(self._fold("", of) for of in self.keys)
         update = f"UPDATE SET {', '.join(self._changes('EXCLUDED'))}"
@@ -465,6 +467,15 @@ def _only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
 def column_of(of: StagedField) -> str:
     """The quoted name of the field's column, or of the relation where it has none."""
     return quote(of.field.column or of.field.name)
+
+
+def _inserted(of: StagedField) -> str:
+    """What a row is written with: a new one gets the further keys of its JSON object."""
+    column = column_of(of)
+    if of.kind is not Kind.MERGED or of.given is None:
+        return column
+    further = literal(json_text(of.given))
+    return f"CASE WHEN target IS NULL THEN {further}::jsonb || {column} ELSE {column} END"
 
 
 def _through(of: StagedField) -> tuple[str, str, str]:

@@ -130,13 +130,21 @@ class RowParser:
                 if bound.column.field == staged.field.name
             ]
             if staged.kind is Kind.DEFAULT:
-                defaults = [staged.default() for _ in columns[0]]
-                yield texts(staged, defaults) if self.form is Form.LINES else defaults
+                yield self._defaults(staged, len(columns[0]))
             elif staged.kind is Kind.MERGED:
                 objects = objects_of(own)
                 yield escaped(objects) if self.form is Form.LINES else objects
             else:
                 yield own[0]
+
+    def _defaults(self, staged: StagedField, count: int) -> Sequence[Any]:
+        """What so many new rows get where the file has no such column."""
+        if staged.given is None:
+            values, times = [staged.default() for _ in range(count)], 1
+        else:
+            values, times = [staged.default()], count
+        ready = texts(staged, values) if self.form is Form.LINES else map(staged.ready, values)
+        return [*ready] * times
 
     def _cleaned_rows(
         self, values: list[Sequence[Any]], faults: Faults

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum, auto
 from typing import Any
@@ -34,11 +34,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StagedField:
-    """One column of the staging table; `keys` are those of the JSON object that the file has."""
+    """One column of the staging table; `keys` are those of the JSON object that the file has.
+
+    `given` is what new rows get instead of the field's own default, for a JSON object the further
+    keys and values.
+    """
 
     field: Any
     kind: Kind
     keys: tuple[str, ...] = ()
+    given: Any = field(default=None, compare=False)
 
     @property
     def type(self) -> str:
@@ -57,22 +62,25 @@ class StagedField:
         return self.field.rel_db_type(connection)
 
     def default(self) -> Any:
-        return self.field.get_db_prep_save(self.field.get_default(), connection)
+        """What a new row gets where the file has no such column."""
+        return self.field.get_default() if self.given is None else self.given
+
+    def ready(self, value: Any) -> Any:
+        """A converted value as psycopg writes it for COPY."""
+        encode = self.encoder()
+        return value if encode is None or value is None else encode(value)
 
     def column_of(self, rows: list[dict[str, Any]]) -> list[Any]:
         """The values for COPY of cleaned rows."""
         if self.kind is Kind.DEFAULT:
-            return [self.default() for _ in rows]
+            return [self.ready(self.default()) for _ in rows]
         values = [row[self.field.name] for row in rows]
         if self.kind is Kind.MERGED:
             return [
                 json_text({key: of for key, of in value.items() if of is not None})
                 for value in values
             ]
-        encode = self.encoder()
-        if encode is None:
-            return values
-        return [None if value is None else encode(value) for value in values]
+        return [self.ready(value) for value in values] if self.encoder() else values
 
     def encoder(self) -> Callable[[Any], Any] | None:
         """What makes a value, not None, ready for COPY; None where it is ready as it is."""
@@ -91,10 +99,7 @@ class StagedField:
 
     def text_of(self, value: Any) -> str:
         """A converted value as a text for COPY, not escaped yet."""
-        if value is None:
-            return NULL
-        encode = self.encoder()
-        return copy_text(value if encode is None else encode(value))
+        return NULL if value is None else copy_text(self.ready(value))
 
 
 def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField]:

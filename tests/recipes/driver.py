@@ -14,6 +14,8 @@ from django.db import connection, transaction
 
 from jobs.definition import Counters, ItemWarning, Job, JobError, Pace, find
 from jobs.engine.halving import halve
+from jobs.recipes.imports import ImportJob
+from jobs.resources import Resource
 
 
 class Files:
@@ -72,6 +74,11 @@ class Loaded:
     def codes(self) -> list[tuple[int | None, str, str]]:
         """Row, column and code of every warning."""
         return [(each.row, each.column, each.code) for each in self.warnings]
+
+
+def import_of(resource: type[Resource]) -> type[ImportJob]:
+    """The import of a resource that has no name."""
+    return type("Import", (ImportJob,), {"resource": resource})
 
 
 def load(

@@ -8,13 +8,14 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.jobs import ProductResource
 from catalog.models import Attribute, Product
 from jobs import convert
 from jobs.definition import Counters, InvalidParameters, JobError
 from jobs.recipes.spelling import DatePattern, Spelling
 from jobs.recipes.threshold import Threshold
 from jobs.testing import run_now
-from tests.recipes.driver import load
+from tests.recipes.driver import import_of, load
 
 PRODUCTS = "catalog.product.import"
 in_the_database = pytest.mark.django_db
@@ -206,3 +207,62 @@ def test_the_header_is_kept_for_the_rejected_rows():
     done = run_now(PRODUCTS, {}, {"file": b"sku;price-EUR\na;x\n"})
     assert done.steps.get().columns == ["sku", "price-EUR"]
     assert [(each.row, each.cells) for each in done.rejected_rows.all()] == [(1, ["a", "x"])]
+
+
+# --- Defaults -------------------------------------------------------------------------------------
+
+
+@in_the_database
+def test_new_rows_get_the_defaults_of_columns_that_the_file_lacks(families, attributes):
+    load(PRODUCTS, "sku;family;enabled;pages\nold;hats;1;5\n")
+    defaults = {
+        "family": "shoes", "enabled": "0", "price-EUR": "1,5", "pages": "7", "weight": "2,5",
+        "weight-unit": "GRAM", "name": "unused",
+    }  # fmt: skip
+    loaded = load(PRODUCTS, "sku;name\nold;O\nnew;\n", defaults=defaults, decimal=",")
+    assert (loaded.counts, loaded.error) == ({"created": 1, "updated": 1}, "")
+    old, new = Product.objects.get(sku="old"), Product.objects.get(sku="new")
+    assert (old.name, old.family.code, old.enabled, old.price_eur) == ("O", "Hats", True, None)
+    assert old.values == {"pages": 5}
+    assert (new.name, new.family.code, new.enabled) == ("", "shoes", False)
+    assert new.price_eur == Decimal("1.5")
+    assert new.values == {"pages": 7, "weight": {"amount": "2.5", "unit": "GRAM"}}
+
+
+@in_the_database
+def test_defaults_join_the_keys_that_the_file_has(attributes):
+    load(PRODUCTS, "sku;note\nold;x\n")
+    loaded = load(PRODUCTS, "sku;note\nold;y\nnew;z\n", defaults={"pages": "7", "note": "no"})
+    assert loaded.counts == {"created": 1, "updated": 1}
+    assert Product.objects.get(sku="old").values == {"note": "y"}
+    assert Product.objects.get(sku="new").values == {"note": "z", "pages": 7}
+
+
+@in_the_database
+def test_defaults_hold_for_resources_with_a_clean_of_their_own(families):
+    class Cleans(ProductResource):
+        name = "test.cleans"
+
+        def clean(self, row):
+            return row
+
+    loaded = load(import_of(Cleans), "sku\na\n", defaults={"enabled": "0", "family": "shoes"})
+    assert loaded.error == ""
+    found = Product.objects.get()
+    assert (found.enabled, found.family.code) == (False, "shoes")
+
+
+@in_the_database
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [
+        ({"family": "gloves"}, "The default for 'family' cannot be used: There is no family"),
+        ({"price-EUR": "cheap"}, "The default for 'price-EUR' cannot be used: 'cheap' is not a"),
+        ({"colour": "red"}, "The column 'colour' is not known to catalog.product."),
+        ({"categories": "shoes"}, "There can be no default for 'categories'."),
+    ],
+)
+def test_a_default_that_cannot_be_used_ends_the_job_before_any_write(families, defaults, said):
+    loaded = load(PRODUCTS, "sku\na\n", defaults=defaults)
+    assert loaded.error.startswith(said)
+    assert loaded.cursors == []

@@ -9,17 +9,12 @@ from hypothesis import strategies as st
 
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Product
-from jobs import Resource, Skip
-from jobs.recipes.imports import ImportJob
+from jobs import Skip
 from jobs.testing import run_now
-from tests.recipes.driver import load
+from tests.recipes.driver import import_of, load
 
 pytestmark = pytest.mark.django_db
 PRODUCTS = "catalog.product.import"
-
-
-def import_of(resource: type[Resource]) -> type[ImportJob]:
-    return type("Import", (ImportJob,), {"resource": resource})
 
 
 def versions() -> list[tuple[str, str]]:
