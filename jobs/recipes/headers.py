@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from django.db import models
+
 from jobs.definition import JobError
 from jobs.resources import Column, Resource, UnknownColumns
 
@@ -24,9 +26,13 @@ class Header:
     left_out: list[str]
     columns: list[Column]
 
-    def shown(self, known: str) -> str:
-        """What the file calls a column."""
-        return self.names[self.known.index(known)]
+    def json_columns(self, resource: Resource) -> set[str]:
+        """The columns of the file whose field keeps JSON as it is, lists too."""
+        return {
+            self.names[self.known.index(column.names[0])]
+            for column in self.columns
+            if column.key is None and _keeps_json(resource, column.field)
+        }
 
 
 def read_header(
@@ -105,6 +111,10 @@ def _refuse_missing(resource: Resource, header: Header) -> None:
         raise JobError(
             f"{these('column', map(repr, missing))} missing in the file; nothing was imported."
         )
+
+
+def _keeps_json(resource: Resource, field: str) -> bool:
+    return isinstance(resource.model._meta.get_field(field), models.JSONField)
 
 
 def these(noun: str, names: Iterable[str]) -> str:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.db import models
-
 from jobs.definition import (
     Counters,
     Cursor,
@@ -210,9 +208,9 @@ class ImportJob(Job):
     @cached_property
     def _plan(self) -> Plan:
         resource, reader = self.resource(), self._reader
-        _refuse_delimiter(reader.header, self.parameters.get("delimiter") or "")
+        if reader.format == "csv":
+            _refuse_delimiter(reader.header, self.parameters.get("delimiter") or "")
         header = read_header(resource, reader.header, self.parameters.get("mapping"))
-        reader.json_columns = _json_columns(resource, header)
         spelling = Spelling(
             decimal=self.parameters.get("decimal") or ".",
             dates=self.parameters.get("date_format") or "",
@@ -221,18 +219,9 @@ class ImportJob(Job):
         staged = staged_fields(resource, header.columns)
         if defaults := self.parameters.get("defaults"):
             staged = with_defaults(resource, staged, header, defaults, spelling)
+        reader.json_columns = header.json_columns(resource)
         parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
         return Plan(resource, header, staged, parser)
-
-
-def _json_columns(resource: Resource, header: Header) -> set[str]:
-    """The columns of the file that are a JSON field as a whole, so that a list stays a list."""
-    return {
-        header.shown(column.names[0])
-        for column in header.columns
-        if column.key is None
-        and isinstance(resource.model._meta.get_field(column.field), models.JSONField)
-    }
 
 
 def _may_be_tree(resource: ResourceClass) -> bool:

@@ -266,3 +266,29 @@ def test_a_default_that_cannot_be_used_ends_the_job_before_any_write(families, d
     loaded = load(PRODUCTS, "sku\na\n", defaults=defaults)
     assert loaded.error.startswith(said)
     assert loaded.cursors == []
+
+
+# --- Formats --------------------------------------------------------------------------------------
+
+
+@in_the_database
+def test_json_and_headerless_files_are_imported_like_others(families):
+    line = '{"sku": "a", "categories": ["shoes", "hats"], "enabled": false, "price-EUR": 1.50}\n'
+    loaded = load(PRODUCTS, line, format="jsonl")
+    assert (loaded.counts, loaded.error) == ({"created": 1}, "")
+    found = Product.objects.get(sku="a")
+    assert (found.enabled, found.categories.count()) == (False, 2)
+    assert found.price_eur == Decimal("1.5")
+    mapping = {"A": "sku", "B": "name", "C": ""}
+    loaded = load(PRODUCTS, "c;Third;x\n", header="none", delimiter=";", mapping=mapping)
+    assert (loaded.counts, loaded.error) == ({"created": 1}, "")
+    assert Product.objects.get(sku="c").name == "Third"
+
+
+@in_the_database
+@pytest.mark.parametrize("cell", ["'=1+1", "'-x"])
+def test_only_files_for_spreadsheets_have_guards_to_take_off(cell):
+    load(PRODUCTS, f'{{"sku": "a", "name": "{cell}"}}\n', format="jsonl")
+    load(PRODUCTS, f"sku;name\nb;{cell}\n")
+    names = Product.objects.order_by("sku").values_list("name", flat=True)
+    assert list(names) == [cell, cell[1:]]

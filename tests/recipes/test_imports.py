@@ -203,7 +203,7 @@ def test_every_bad_column_of_a_row_is_named_and_the_row_counts_once(families):
 
 
 def test_undecodable_bytes_cost_their_row():
-    loaded = load(PRODUCTS, b"sku;name\na;ok\nb;\xff\xfe\nc;\xc3\xa9\n")
+    loaded = load(PRODUCTS, b"sku;name\na;ok\nb;\xff\xfe\nc;\xc3\xa9\n", encoding="utf-8")
     assert loaded.counts == {"created": 2, "failed": 1}
     assert loaded.codes == [(2, "name", "undecodable")]
     assert loaded.warnings[0].value == "\\udcff\\udcfe"
