@@ -344,6 +344,11 @@ class Job:
         return ""
 
     @classmethod
+    def needs(cls, parameters: dict[str, Any]) -> set[str]:  # noqa: ARG003 (as for key)
+        """Permissions that launching with these parameters needs, besides `permissions`."""
+        return set()
+
+    @classmethod
     def describe(cls) -> str:
         """The first paragraph of the docstring: what people read before they launch it."""
         return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())

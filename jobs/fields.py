@@ -7,7 +7,7 @@ declare can be named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -93,15 +93,37 @@ def fields_of(resource: ResourceClass, *, sample: int = SAMPLE) -> list[Field]:
     Of JSON fields it lists the keys that occur in the last `sample` rows.
     """
     one = resource()
-    own = [field_named(resource, one.field_column(name).names[0]) for name in _plain(resource)]
-    extra = [field_named(resource, name, one) for name in _occurring(one, sample)]
     beyond = [
         field_named(resource, f"{name}.{other().field_column(inner).names[0]}")
         for name, other in _relations(resource)
         for inner in _plain(other)
         if inner != resource.lookups[name] and not _is_to_many(other, inner)
     ]
-    return own + extra + beyond
+    return own_fields(resource, one) + key_fields(one, _occurring(one, sample)) + beyond
+
+
+def own_fields(resource: ResourceClass, one: Resource) -> list[Field]:
+    """The fields with a column of their own, in the order of the resource."""
+    return [_own_field(one, one.field_column(name).names[0], name) for name in _plain(resource)]
+
+
+def key_fields(one: Resource, names: list[str]) -> list[Field]:
+    """The fields for names of JSON keys, with all parts of those that belong together."""
+    fields = (
+        _key_field(one, name, column)
+        for column in one.extra_columns(names)
+        if column.key is not None
+        for name in column.names
+    )
+    return list({field.name: field for field in fields}.values())
+
+
+def fields_named(resource: ResourceClass, names: Sequence[str], one: Resource) -> list[Field]:
+    """The fields of these names in their order; raises ValidationError for the first unknown."""
+    plain = {name for name in names if resource.aliases.get(name, name) in resource.fields}
+    others = [name for name in names if name not in plain]
+    keyed = {field.name: field for field in key_fields(one, others)} if others else {}
+    return [keyed.get(name) or field_named(resource, name, one) for name in names]
 
 
 def field_named(resource: ResourceClass, name: str, one: Resource | None = None) -> Field:
@@ -241,12 +263,12 @@ def _occurring(one: Resource, sample: int) -> list[str]:
     if not fields:
         return []
     rows = one.queryset().order_by("-pk").values_list(*fields)[:sample]
-    keys = {
-        prefix + key
-        for values in rows
-        for value, prefix in zip(values, fields.values(), strict=True)
-        if isinstance(value, dict)
-        for key in value
-    }
-    names = [name for column in one.extra_columns(sorted(keys)) for name in column.names]
-    return list(dict.fromkeys(names))
+    return sorted(
+        {
+            prefix + key
+            for values in rows
+            for value, prefix in zip(values, fields.values(), strict=True)
+            if isinstance(value, dict)
+            for key in value
+        }
+    )

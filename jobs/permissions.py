@@ -85,6 +85,17 @@ def may(user: Person | None, action: str, target: Any = None) -> Decision:
     return _permission(user, f"jobs.{action}", f"Your role does not allow you to {_words(action)}.")
 
 
+def may_launch_with(user: Person | None, job: type[Job], parameters: dict[str, Any]) -> Decision:
+    """Whether `user` may launch a job with these parameters, if they may launch it at all."""
+    if user is None or user.is_superuser:
+        return YES
+    for name in sorted(job.needs(parameters)):
+        said = f"“{job.label}” as asked for needs the permission {name}, which your role has not."
+        if not (decision := _permission(user, name, said)):
+            return decision
+    return YES
+
+
 def require(user: Person | None, action: str, target: Any = None) -> None:
     """Raise Denied unless `user` may."""
     decision = may(user, action, target)
@@ -176,7 +187,8 @@ def _launch_again(user: Person, execution: JobExecution) -> Decision:
     target = execution.profile or execution.definition
     if target is None:
         return Decision(False, f"The job {execution.job!r} is no longer installed.")
-    return may(user, "launch", target)
+    decision, job = may(user, "launch", target), execution.definition
+    return decision and (may_launch_with(user, job, execution.parameters) if job else YES)
 
 
 def _profile(user: Person, action: str, profile: JobProfile) -> Decision:

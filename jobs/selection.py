@@ -12,7 +12,7 @@ from django.db.models import Model, OrderBy, Q, QuerySet
 from django.db.models.lookups import IContains
 
 from jobs.conditions import Condition, compile_condition, condition_from, in_words
-from jobs.fields import Field, Kind, field_named
+from jobs.fields import Field, Kind, field_named, fields_named
 from jobs.resources import Resource, ResourceClass
 
 PARTS = ("filters", "search", "columns", "order")
@@ -109,7 +109,7 @@ class Selection:
     @property
     def fields(self) -> list[Field]:
         """The chosen columns; raises ValidationError for names that are none."""
-        return [field_named(self.resource, name, self.one) for name in self.columns]
+        return fields_named(self.resource, self.columns, self.one)
 
     def models(self) -> set[type[Model]]:
         """The models that somebody must be allowed to view to see and to find these rows."""

@@ -20,7 +20,7 @@ from jobs.definition import InvalidParameters, JobClass, find
 from jobs.dispatch import dispatch
 from jobs.models import ExecutionFile, JobExecution, JobProfile, Schedule, StatusChange, Upload
 from jobs.models.base import ClockNow
-from jobs.permissions import may, require
+from jobs.permissions import Denied, may, may_launch_with, require
 from jobs.states import Overlap, Status
 
 
@@ -75,6 +75,8 @@ def launch(
     refuse_strangers(definition, given.values, uploads)
     files = {field: form_parameters.NamedFile(up.name, up.size) for field, up in uploads.items()}
     form_parameters.clean(definition, given.values, files)
+    if not (decision := may_launch_with(user, definition, given.values)):
+        raise Denied(decision)
     execution = new_execution(definition, profile, given.values)
     execution.name = name[:200] or execution.name
     execution.note, execution.parent = note, parent

@@ -15,7 +15,7 @@ from jobs.definition import REGISTRY
 from jobs.engine.admission import NotYet, admit
 from jobs.models import Attempt, JobExecution, Maintenance, PausedQueue, Worker
 from jobs.models.base import ClockNow, seconds
-from jobs.permissions import may
+from jobs.permissions import may, may_launch_with
 from jobs.states import Event, Status
 
 
@@ -89,7 +89,9 @@ def _lacks_right(row: JobExecution) -> str:
         return f"The account of {row.username} is gone." if row.username else ""
     if not row.user.is_active:
         return f"The account of {row.username or row.user.get_username()} is disabled."
-    return may(row.user, "launch", row.profile or REGISTRY[row.job]).reason
+    job = REGISTRY[row.job]
+    decision = may(row.user, "launch", row.profile or job)
+    return (decision and may_launch_with(row.user, job, row.parameters)).reason
 
 
 def _put_back(row: JobExecution, later: NotYet) -> None:

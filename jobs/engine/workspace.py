@@ -24,7 +24,7 @@ from jobs.engine import transfers
 from jobs.engine.database import own_connection
 from jobs.engine.failed import failed_rows
 from jobs.models import ExecutionFile, JobExecution, OutboxMessage
-from jobs.places import expand
+from jobs.places import expand, safe_name
 
 Role = ExecutionFile.Role
 
@@ -98,16 +98,21 @@ class Workspace:
         `path` may have %job_label%, %datetime% and %execution%, the same at every attempt; it
         names a folder when it ends in a slash or is empty.
         """
-        execution = self._execution
-        definition = execution.definition
-        path = expand(
-            path,
-            job_label=definition.label if definition else execution.job,
-            at=execution.created_at,
-            execution=str(execution.pk),
+        files = list(self._execution.files.filter(role=Role.OUTPUT).order_by("pk"))
+        transfers.deliver(self, context, place, self._expanded(path), files)
+
+    def named(self, pattern: str) -> str:
+        """A pattern of a file's name filled in as for `deliver`, and safe as a name."""
+        return safe_name(self._expanded(pattern))
+
+    def _expanded(self, pattern: str) -> str:
+        definition = self._execution.definition
+        return expand(
+            pattern,
+            job_label=definition.label if definition else self._execution.job,
+            at=self._execution.created_at,
+            execution=str(self._execution.pk),
         )
-        files = list(execution.files.filter(role=Role.OUTPUT).order_by("pk"))
-        transfers.deliver(self, context, place, path, files)
 
     def send_mail(self, key: str, *, to: Sequence[str], subject: str, text: str) -> None:
         """Send a mail once the chunk has committed; called in `write`.

@@ -9,7 +9,7 @@ from jobs.places.base import Found, NotThere, Place, PlaceError, Unavailable, ne
 from jobs.places.fields import PathField, PlaceField, place_fields
 from jobs.places.folder import Folder, folders
 from jobs.places.kinds import KINDS, connect
-from jobs.places.names import clean_path, expand, is_pattern
+from jobs.places.names import clean_path, expand, is_pattern, safe_name
 
 __all__ = [
     "KINDS",
@@ -28,4 +28,5 @@ __all__ = [
     "is_pattern",
     "newest",
     "place_fields",
+    "safe_name",
 ]

@@ -1,0 +1,78 @@
+"""What every writer of rows has in common: its columns, its options, and what it writes to."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from jobs.definition import JobError
+
+TEXT, NUMBER, BOOLEAN, DATE, MOMENT = "text", "number", "boolean", "date", "moment"
+# How PostgreSQL is to copy rows to a writer: as the options of COPY, and as JSON or as cells.
+AS_CSV = "csv"
+AS_TABLE = "table"  # CSV with commas and without a guard
+AS_JSON = "json"  # one object a row
+AS_SHEET = "sheet"  # COPY's text format; see XlsxWriter
+
+
+class WrittenColumn(NamedTuple):
+    """The name that stands in the header, and what the values are.
+
+    A number has at most so many digits, so many of them behind the point; None if that varies.
+    """
+
+    name: str
+    kind: str = TEXT
+    digits: int | None = None
+    places: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions:
+    """How a file is to be written. Without a guard, texts that look like formulas stay as such."""
+
+    delimiter: str = ";"
+    encoding: str = "utf-8"  # utf-8-sig puts a mark before it, which Excel wants
+    header: bool = True
+    guard: bool = True
+    title: str = "Rows"  # of a workbook's sheets
+
+
+class Target(Protocol):
+    """A binary file, or what counts, hashes and packs on the way there."""
+
+    def write(self, block: Any, /) -> Any: ...
+
+
+class Writer(Protocol):
+    """Rows of one file. Nothing is held back but what a format must have together."""
+
+    copies: str
+
+    def write(self, rows: Iterable[Sequence[str]]) -> None:
+        """Write rows of texts, as the readers give them."""
+
+    def write_copied(self, lines: Sequence[Any]) -> None:
+        """Write rows as PostgreSQL copies them in the shape `copies`, each of them bytes."""
+
+    def close(self) -> None:
+        """Write what stands behind the last row. The target stays open."""
+
+
+def encoding_mark(encoding: str) -> bytes:
+    return codecs.BOM_UTF8 if encoding == "utf-8-sig" else b""
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    """The text in that encoding; raises JobError for a character that it does not have."""
+    try:
+        return text.encode("utf-8" if encoding == "utf-8-sig" else encoding)
+    except UnicodeEncodeError as error:
+        raise JobError(not_in(encoding, error.object[error.start : error.end])) from None
+
+
+def not_in(encoding: str, characters: str = "") -> str:
+    which = f"The character {characters[:1]!r}" if characters else "A character of the rows"
+    return f"{which} does not exist in the encoding {encoding}. Choose UTF-8, which has them all."

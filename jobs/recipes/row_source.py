@@ -1,0 +1,168 @@
+"""The rows of a selection as COPY statements, so that PostgreSQL writes the lines of a file."""
+
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import psycopg
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+
+from jobs.definition import JobError
+from jobs.fields import Field, Kind, key_fields, own_fields
+from jobs.formats.written import AS_CSV, AS_JSON, AS_SHEET, WriteOptions, WrittenColumn, not_in
+from jobs.recipes.cells import guarded, json_cell, quoted, sheet_cell, text_cell, written
+from jobs.selection import Selection
+
+LINES = 512  # of a file that are handed on together
+KEY_PAGE = 1000
+NAME_BYTES = 63  # of a name in PostgreSQL
+ENCODINGS = {"utf-8": "UTF8", "utf-8-sig": "UTF8", "cp1252": "WIN1252", "latin-1": "LATIN1"}
+# JSON texts never have these characters, so that COPY quotes nothing in them.
+PLAIN = r"FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02'"
+
+
+class RowSource:
+    """What an export reads: the columns of a selection, or all with the JSON keys that occur.
+
+    The queryset becomes an inner query of plain columns; the outer one makes cells of them, so
+    that PostgreSQL writes whole lines.
+    """
+
+    def __init__(self, selection: Selection, cursor: psycopg.Cursor):
+        self.selection, self.cursor = selection, cursor
+        self.unknown: list[str] = []
+        self.fields = selection.fields or self._all_fields()
+        self.inner, self.params, self.places = self._inner(self.fields)
+
+    def columns(self, header: str = "codes") -> list[WrittenColumn]:
+        """The columns under their names, or under their labels, none of which stands twice."""
+        labels = [field.label for field in self.fields]
+        found = []
+        for field in self.fields:
+            is_one = labels.count(field.label) == 1
+            label = field.label if is_one else f"{field.label} ({field.name})"
+            found.append(written(field, label if header == "labels" else field.name))
+        return found
+
+    def count(self) -> int:
+        self.cursor.execute(f"SELECT count(*) FROM {self.inner}", self.params)
+        (found,) = self.cursor.fetchall()
+        return int(found[0])
+
+    def lines(
+        self, copies: str, columns: Sequence[WrittenColumn], options: WriteOptions
+    ) -> Iterator[list[Any]]:
+        """The lines of the file, some at a time, in the shape that its writer wants."""
+        delimiter = options.delimiter if copies == AS_CSV else ","
+        how = f"FORMAT csv, DELIMITER {quoted(delimiter)}"
+        if copies == AS_JSON:
+            selected, how = self._objects([column.name for column in columns]), PLAIN
+        elif copies == AS_SHEET:
+            selected, how = self._cells(sheet_cell), "FORMAT text, NULL ''"
+        else:
+            selected = self._texts(guard=options.guard and copies == AS_CSV)
+        encoding = ENCODINGS[options.encoding if copies == AS_CSV else "utf-8"]
+        statement = f"COPY ({selected}) TO STDOUT ({how}, ENCODING '{encoding}')"
+        try:
+            with self.cursor.copy(statement, self.params) as copy:
+                rows = iter(copy)
+                while lines := list(islice(rows, LINES)):
+                    yield lines
+        except psycopg.errors.UntranslatableCharacter:
+            raise JobError(not_in(options.encoding)) from None
+
+    # --- the outer query ----------------------------------------------------------------------
+
+    def _texts(self, *, guard: bool) -> str:
+        cells = [text_cell(self._source(field), field) for field in self.fields]
+        if not guard:
+            return f"SELECT {', '.join(cell.text for cell in cells)} FROM {self.inner}"
+        texts = ", ".join(f"{cell.text} AS t{number}" for number, cell in enumerate(cells))
+        listed = ", ".join(
+            guarded(f"t{number}") if cell.is_free else f"t{number}"
+            for number, cell in enumerate(cells)
+        )
+        # OFFSET 0 keeps PostgreSQL from working each text out again wherever it is named.
+        return f"SELECT {listed} FROM (SELECT {texts} FROM {self.inner} OFFSET 0) AS texts"
+
+    def _cells(self, cell: Any) -> str:
+        listed = ", ".join(cell(self._source(field), field) for field in self.fields)
+        return f"SELECT {listed} FROM {self.inner}"
+
+    def _objects(self, names: Sequence[str]) -> str:
+        cells = [json_cell(self._source(field), field) for field in self.fields]
+        if any(len(name.encode()) > NAME_BYTES for name in names):
+            pairs = (f"{quoted(name)}: {cell}" for name, cell in zip(names, cells, strict=True))
+            return f"SELECT JSON_OBJECT({', '.join(pairs)}) FROM {self.inner}"
+        named = ", ".join(
+            f"{cell} AS {_name(name)}" for name, cell in zip(names, cells, strict=True)
+        )
+        return f"SELECT row_to_json(r) FROM (SELECT {named} FROM {self.inner}) AS r"
+
+    def _source(self, field: Field) -> str:
+        return f"q.c{self.places[field.path]}"
+
+    # --- the inner query ----------------------------------------------------------------------
+
+    def _inner(self, fields: Sequence[Field]) -> tuple[str, tuple[Any, ...], dict[str, int]]:
+        selected = {field.path: self._selected(field) for field in fields}
+        rows = self.selection.queryset().values_list("pk", *selected.values())
+        sql, params = rows.query.sql_with_params()
+        names = ", ".join(f"c{number}" for number in range(len(selected)))
+        places = {path: number for number, path in enumerate(selected)}
+        return f"({sql}) AS q(pk, {names})", params, places
+
+    def _selected(self, field: Field) -> Any:
+        if field.kind is not Kind.CODES:
+            return field.path
+        of = field.model_field
+        own, other = of.m2m_field_name(), of.m2m_reverse_field_name()
+        path = f"{other}__{self.selection.resource.lookups[of.name]}"
+        links = of.remote_field.through._default_manager.filter(**{own: OuterRef("pk")})
+        return ArraySubquery(links.order_by(path).values(path))
+
+    # --- columns ------------------------------------------------------------------------------
+
+    def _all_fields(self) -> list[Field]:
+        """Every field of the resource, and a column for each key that its JSON fields have."""
+        one = self.selection.one
+        occurring = self._occurring_names()
+        extra = key_fields(one, occurring)
+        taken = {field.name for field in extra}
+        self.unknown = [name for name in occurring if name not in taken]
+        return own_fields(self.selection.resource, one) + extra
+
+    def _occurring_names(self) -> list[str]:
+        names = []
+        for path, prefix in self.selection.one.extra_fields().items():
+            rows = self.selection.queryset().order_by("pk").values_list("pk", path)
+            sql, params = rows.query.sql_with_params()
+            names += [prefix + key for key in self._keys(f"({sql}) AS q(pk, keyed)", params)]
+        return names
+
+    def _keys(self, rows: str, params: tuple[Any, ...]) -> list[str]:
+        """The keys of the objects in a column; rows without an unknown one are passed quickly."""
+        known: list[str] = []
+        behind, last = "", list[Any]()
+        rest = "CASE jsonb_typeof(keyed) WHEN 'object' THEN keyed - %s::text[] END"
+        while True:
+            self.cursor.execute(
+                f"SELECT pk, ARRAY(SELECT jsonb_object_keys({rest})) FROM {rows} "
+                f"WHERE {rest} <> '{{}}' {behind} ORDER BY pk LIMIT {KEY_PAGE}",
+                [known, *params, known, *last],
+            )
+            found = self.cursor.fetchall()
+            known += sorted({key for _, keys in found for key in keys})
+            if len(found) < KEY_PAGE:
+                return sorted(known)
+            behind, last = "AND pk > %s", [found[-1][0]]
+
+
+def _name(text: str) -> str:
+    """A text as a name in SQL, within a statement that has parameters."""
+    return '"' + text.replace('"', '""').replace("%", "%%") + '"'
