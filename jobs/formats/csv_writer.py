@@ -44,6 +44,9 @@ class CsvWriter:
     def close(self) -> None:
         """Nothing stands behind the last row."""
 
+    def abandon(self) -> None:
+        """Nothing is held."""
+
     def _write(self, rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.options.delimiter, lineterminator="\n").writerows(rows)

@@ -27,6 +27,9 @@ class JsonLinesWriter:
     def close(self) -> None:
         """Nothing stands behind the last row."""
 
+    def abandon(self) -> None:
+        """Nothing is held."""
+
     def _line(self, row: Sequence[str]) -> bytes:
         named = dict(zip(self.names, row, strict=False))
         return json.dumps(named, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

@@ -14,6 +14,7 @@ from jobs.formats.written import (
     BOOLEAN,
     DATE,
     MOMENT,
+    Onward,
     Target,
     WriteOptions,
     WrittenColumn,
@@ -49,7 +50,8 @@ class ParquetWriter:
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         )
-        self.file = parquet.ParquetWriter(pa.PythonFile(_Sink(target), mode="w"), schema)
+        self.onward = Onward(target)
+        self.file = parquet.ParquetWriter(pa.PythonFile(self.onward, mode="w"), schema)
         self.held: list[bytes] = []
         self.size = 0
 
@@ -69,6 +71,10 @@ class ParquetWriter:
         self._flush()
         self.file.close()
 
+    def abandon(self) -> None:
+        self.onward.is_abandoned = True
+        self.file.close()
+
     def _flush(self) -> None:
         if self.size:
             table = self.csv.read_csv(
@@ -83,24 +89,6 @@ class ParquetWriter:
             )
             self.file.write_table(table)
         self.held, self.size = [], 0
-
-
-class _Sink(io.RawIOBase):
-    """The target as pyarrow wants it: it asks how far it is."""
-
-    def __init__(self, target: Target):
-        self.target, self.at = target, 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, block: Any) -> int:
-        self.target.write(bytes(block))
-        self.at += len(block)
-        return len(block)
-
-    def tell(self) -> int:
-        return self.at
 
 
 def _type(arrow: Any, column: WrittenColumn) -> Any:

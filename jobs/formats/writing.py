@@ -21,13 +21,6 @@ WRITERS: dict[str, Any] = {
     "json": JsonArrayWriter,
     "parquet": ParquetWriter,
 }
-LABELS = {
-    "csv": "CSV",
-    "xlsx": "XLSX (Excel)",
-    "jsonl": "JSON lines",
-    "json": "JSON",
-    "parquet": "Parquet",
-}
 TYPES = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -38,29 +31,35 @@ TYPES = {
 PACK_LEVEL = 1
 
 
+@contextmanager
 def open_writer(
-    format: str,  # noqa: A002 (what people call it)
+    kind: str,
     target: Target,
     columns: Sequence[WrittenColumn],
     options: WriteOptions | None = None,
-) -> Writer:
-    """The writer of that format; raises JobError where the columns do not fit it."""
-    return cast("Writer", WRITERS[format](target, columns, options or WriteOptions()))
+) -> Iterator[Writer]:
+    """The writer of a format, closed at the end; raises JobError where the columns do not fit."""
+    writer: Writer = WRITERS[kind](target, columns, options or WriteOptions())
+    try:
+        yield writer
+    except BaseException:
+        writer.abandon()
+        raise
+    writer.close()
 
 
 def streamed(
-    format: str,  # noqa: A002
+    kind: str,
     columns: Sequence[WrittenColumn],
     batches: Iterable[Sequence[Sequence[str]]],
     options: WriteOptions | None = None,
 ) -> Iterator[bytes]:
     """The bytes of a file with these rows, as they come: nothing of it is kept."""
     target = Passing()
-    writer = open_writer(format, target, columns, options)
-    for batch in batches:
-        writer.write(batch)
-        yield target.take()
-    writer.close()
+    with open_writer(kind, target, columns, options) as writer:
+        for batch in batches:
+            writer.write(batch)
+            yield target.take()
     yield target.take()
 
 

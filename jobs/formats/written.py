@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -46,6 +47,26 @@ class Target(Protocol):
     def write(self, block: Any, /) -> Any: ...
 
 
+class Onward(io.RawIOBase):
+    """The target for libraries that write files: it can only go on, and be abandoned."""
+
+    def __init__(self, target: Target):
+        self.target, self.at = target, 0
+        self.is_abandoned = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any) -> int:
+        if not self.is_abandoned:
+            self.target.write(bytes(block))
+        self.at += len(block)
+        return len(block)
+
+    def tell(self) -> int:
+        return self.at
+
+
 class Writer(Protocol):
     """Rows of one file. Nothing is held back but what a format must have together."""
 
@@ -59,6 +80,9 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Write what stands behind the last row. The target stays open."""
+
+    def abandon(self) -> None:
+        """Let go after an error, and write nothing more."""
 
 
 def encoding_mark(encoding: str) -> bytes:

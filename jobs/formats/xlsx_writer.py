@@ -20,6 +20,7 @@ from jobs.formats.written import (
     DATE,
     NUMBER,
     TEXT,
+    Onward,
     Target,
     WriteOptions,
     WrittenColumn,
@@ -38,6 +39,7 @@ CELLS = {
     BOOLEAN: b'<c t="b"><v>%b</v></c>',
     DATE: b'<c s="2"><v>%b</v></c>',
 }
+TYPED = frozenset({NUMBER, BOOLEAN, DATE})  # of other columns the cells are texts
 SPACED = b'<c t="inlineStr"><is><t xml:space="preserve">%b</t></is></c>'
 HEADER = b'<c s="1" t="inlineStr"><is><t xml:space="preserve">%b</t></is></c>'
 EMPTY = b"<c/>"
@@ -65,8 +67,9 @@ class XlsxWriter:
                 f"There are {len(columns):,} columns, and a sheet has {SHEET_COLUMNS:,} at most. "
                 "Choose fewer columns, or CSV."
             )
+        self.onward = Onward(target)
         self.archive = zipfile.ZipFile(
-            cast("IO[bytes]", target), "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
+            cast("IO[bytes]", self.onward), "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
         )
         self.title, self.has_header = options.title, options.header
         self.columns = columns
@@ -97,12 +100,18 @@ class XlsxWriter:
             self.archive.writestr(name, text)
         self.archive.close()
 
+    def abandon(self) -> None:
+        self.onward.is_abandoned = True
+        self.sheet.close()
+        self.archive.close()
+
     # --- sheets -------------------------------------------------------------------------------
 
     def _begin_sheet(self, title: str) -> None:
         self.titles.append(parts.sheet_title(title, self.titles))
-        self.kinds = [column.kind for column in self.columns]
-        self.template = b"<row>%b</row>" % b"".join(CELLS[kind] for kind in self.kinds)
+        self.template = b"<row>%b</row>" % b"".join(
+            CELLS.get(column.kind, CELLS[TEXT]) for column in self.columns
+        )
         self.sheet = self.archive.open(f"xl/worksheets/sheet{len(self.titles)}.xml", "w")
         self.rows_left, self.bytes_left = SHEET_ROWS, SHEET_BYTES
         self.sheet.write(parts.sheet_head(self.columns, frozen=self.has_header).encode())
@@ -157,9 +166,10 @@ class XlsxWriter:
     def _cell(self, text: str, column: WrittenColumn) -> bytes:
         if not text:
             return EMPTY
-        if column.kind != TEXT and not text.startswith(AS_TEXT):
-            return CELLS[column.kind] % text.encode()
-        text = text if column.kind == TEXT else text.removeprefix(AS_TEXT)
+        if column.kind in TYPED:
+            if not text.startswith(AS_TEXT):
+                return CELLS[column.kind] % text.encode()
+            text = text.removeprefix(AS_TEXT)
         return SPACED % self._text(text, column.name)
 
     def _text(self, text: str, column: str) -> bytes:

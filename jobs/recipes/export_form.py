@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
-from jobs.formats.reading import DELIMITER_CHOICES
-from jobs.formats.writing import LABELS
+from jobs.formats.reading import DELIMITER_CHOICES, FORMAT_WORDS
 from jobs.recipes.placed import target_fields
 from jobs.resources import ResourceClass
 from jobs.selection import PARTS, Selection
@@ -48,7 +47,7 @@ class ExportForm(forms.Form):
 
     resource: ClassVar[ResourceClass]
 
-    format = forms.ChoiceField(choices=list(LABELS.items()), required=False, initial="csv")
+    format = forms.ChoiceField(choices=list(FORMAT_WORDS.items()), required=False, initial="csv")
     columns = NamesField(
         required=False,
         help_text="Names with commas between them, such as sku, name, family.code; empty: all that "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, ClassVar
 from zipfile import ZipFile
 
@@ -82,15 +82,17 @@ class ExportJob(Job):
         columns = source.columns(self.parameters.get("header") or "codes")
         progress = Progress(context, source.count())
         kind = self.parameters.get("format") or "csv"
-        lines = source.lines(WRITERS[kind].copies, columns, options)
-        with self._archive() as archive:
+        copied = source.lines(WRITERS[kind].copies, columns, options)
+        # Closed on an error too: the transaction cannot end before its COPY.
+        with closing(copied) as lines, self._archive() as archive:
             for number, part in enumerate(divided(lines, self._rows_per_file()), 1):
-                with self._target(kind, number, archive) as target:
-                    writer = open_writer(kind, target, columns, options)
+                with (
+                    self._target(kind, number, archive) as target,
+                    open_writer(kind, target, columns, options) as writer,
+                ):
                     for some in part:
                         writer.write_copied(some)
                         progress.add(len(some))
-                    writer.close()
         progress.tell()
         return {"rows": progress.rows} | ({"files": number} if number > 1 else {})
 

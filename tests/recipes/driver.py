@@ -21,16 +21,16 @@ from jobs.resources import Resource
 class Files:
     """A workspace whose files are in memory."""
 
-    def __init__(self, given: bytes = b""):
-        self.given = given
+    def __init__(self, given: bytes = b"", called: str = "file.csv"):
+        self.given, self.called = given, called
         self.made: dict[str, bytes] = {}
         self.said: list[str] = []
 
     def open(self, _field: str = "file") -> BinaryIO:
         return io.BytesIO(self.given)
 
-    def name(self, field: str = "file") -> str:
-        return f"{field}.csv"
+    def name(self, _field: str = "file") -> str:
+        return self.called
 
     def size(self, _field: str = "file") -> int:
         return len(self.given)
@@ -91,11 +91,12 @@ def load(
     size: int = 5000,
     cursor: Any = None,
     chunks: int | None = None,
+    called: str = "file.csv",
     **parameters: Any,
 ) -> Loaded:
     """Import the file in chunks of `size` rows from behind the cursor, `chunks` of them at most."""
     given = file.encode() if isinstance(file, str) else file
-    files = Files(given)
+    files = Files(given, called)
     kind = find(job) if isinstance(job, str) else job
     loaded = Loaded(said=files.said)
     (step,) = kind(parameters, files).steps()
@@ -152,10 +153,16 @@ class Progress:
 
 def export(job: str | type[Job], **parameters: Any) -> tuple[str, dict[str, int], Files]:
     """The text of the file that an export writes, its result, and its files."""
+    files, result = export_files(job, **parameters)
+    (made,) = files.made.values()
+    return made.decode(), result, files
+
+
+def export_files(job: str | type[Job], **parameters: Any) -> tuple[Files, dict[str, int]]:
+    """The files that an export writes, and its result."""
     files, progress = Files(), Progress()
     kind = find(job) if isinstance(job, str) else job
     (step,) = kind(parameters, files).steps()
     result = step.function(progress)
     assert progress.done == progress.total == result["rows"]
-    (made,) = files.made.values()
-    return made.decode(), result, files
+    return files, result
