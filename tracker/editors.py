@@ -88,11 +88,11 @@ class RowsEditor(forms.Widget):
 
 
 def _decoded(value: Any) -> Any:
-    """What was saved or sent, as far as it is JSON."""
+    """What was saved or sent: JSON, or names with commas between them."""
     try:
         return json.loads(value) if isinstance(value, str) and value else value
     except ValueError:
-        return None
+        return value
 
 
 def _with(choices: Choices, text: str) -> Choices:
@@ -118,14 +118,19 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
     return value.items() if isinstance(value, dict) else ()
 
 
+def _names(value: Any) -> list[str]:
+    """A list of names, or names with commas between them."""
+    names = value.split(",") if isinstance(value, str) else value or []
+    return [str(name).strip() for name in names if str(name).strip()]
+
+
 class NamesEditor(RowsEditor):
     """A list of names: [name, …]."""
 
     noun = "column"
 
     def rows(self, value: Any) -> Iterable[Sequence[str]]:
-        names = value.split(",") if isinstance(value, str) else value or []
-        return [[str(name).strip()] for name in names]
+        return [[name] for name in _names(value)]
 
     def value(self, rows: list[list[str]]) -> list[str]:
         return [name for (name,) in rows]
@@ -137,9 +142,9 @@ class OrderEditor(RowsEditor):
     noun = "order"
 
     def rows(self, value: Any) -> Iterable[Sequence[str]]:
-        names = value.split(",") if isinstance(value, str) else value or []
-        return [[str(name).removeprefix("-"), str(name)[:1] if str(name)[:1] == "-" else ""]
-                for name in names]  # fmt: skip
+        return [
+            [name.removeprefix("-"), "-" if name.startswith("-") else ""] for name in _names(value)
+        ]
 
     def value(self, rows: list[list[str]]) -> list[str]:
         return [f"{sign}{name}" for name, sign in rows if name]
@@ -153,7 +158,7 @@ class FiltersEditor(RowsEditor):
     def rows(self, value: Any) -> Iterable[Sequence[str]]:
         return [
             [str(one.get("field", "")), str(one.get("operator", "")), _listed(one.get("value"))]
-            for one in value or []
+            for one in (value if isinstance(value, list) else [])
             if isinstance(one, dict)
         ]
 

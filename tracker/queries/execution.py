@@ -61,7 +61,9 @@ BUTTONS = {
     "abort": ("Abort", "bolt", ""),
     "continue": ("Continue", "forward", "primary"),
     "relaunch": ("Run again", "arrow-path", ""),
-    "retry_failed": ("Retry failed rows", "arrow-uturn-left", ""),
+    "undo": ("Undo", "arrow-uturn-left", ""),
+    "for_real": ("Run it for real", "play", "primary"),
+    "retry_failed": ("Retry failed rows", "arrow-path-rounded-square", ""),
 }
 OFFERED = {
     Status.DEFERRED: ("activate", "stop"),
@@ -113,7 +115,12 @@ class Button:
 
     @property
     def asks_first(self) -> bool:
-        return self.action in {"stop", "abort"}
+        return self.action in {"stop", "abort", "undo"}
+
+    @property
+    def opens_here(self) -> bool:
+        """Whether what it asks fits a dialog, and needs no page."""
+        return self.action != "undo"
 
 
 class ExecutionPage:
@@ -145,6 +152,23 @@ class ExecutionPage:
         return other if other and may(self.user, "view", other) else None
 
     @property
+    def undoes(self) -> JobExecution | None:
+        return self._if_visible(self.execution.undoes)
+
+    @cached_property
+    def undone_by(self) -> JobExecution | None:
+        """The last execution that undid this one, or is at it."""
+        execution = self.execution
+        if not (execution.is_finished and (execution.parameters.get("ledger") or self.undoes)):
+            return None
+        return self._if_visible(self.execution.undone_by.select_related("profile").last())
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether it changes rows, so that there may be a ledger to undo it by."""
+        return self.execution.type in CHANGING or self.execution.undoes_id is not None
+
+    @property
     def children(self) -> int:
         """How many executions it has launched, parts of its steps among them."""
         return self.execution.children_count  # type: ignore[attr-defined] # annotated
@@ -171,7 +195,7 @@ class ExecutionPage:
         hidden = set() if may(self.user, "view_debug_log", self.execution) else {"debug"}
         if not self.children and self.tab != "children":
             hidden.add("children")
-        if self.execution.type not in CHANGING and not self.execution.undoes_id:
+        if not self.has_ledger:
             hidden.add("rows")
         return [
             Tab(name, label, counts.get(name), name == self.tab)
@@ -252,12 +276,18 @@ class ExecutionPage:
     def buttons(self) -> list[Button]:
         """What can be asked for in this status, or why this person may not."""
         answers = control.actions(self.user, self.execution)
-        none_failed = not any(step.failed for step in self.execution.steps.all())
-        return [
-            self._button(action, answers[action])
-            for action in OFFERED.get(Status(self.execution.status), ())
-            if not (action == "retry_failed" and none_failed)
-        ]
+        offered = OFFERED.get(Status(self.execution.status), ())
+        if not any(step.failed for step in self.execution.steps.all()):
+            offered = tuple(action for action in offered if action != "retry_failed")
+        if self.execution.dry_run and self.execution.is_finished:
+            answers["for_real"] = self._for_real(answers["relaunch"])
+            offered = ("for_real", "relaunch")
+        elif self.execution.is_finished and self.has_ledger and "undo" in answers:
+            offered = (*offered, "undo")
+        return [self._button(action, answers[action]) for action in offered]
+
+    def _for_real(self, again: dict[str, Any]) -> dict[str, Any]:
+        return {"reason": control.cannot_run_for_real(self.execution) or again["reason"]}
 
     def _button(self, action: str, answer: dict[str, Any]) -> Button:
         label, icon, tone = BUTTONS[action]

@@ -22,6 +22,7 @@ LONGEST_REASON = 500
 AGAIN: dict[str, tuple[Callable[..., JobExecution], str]] = {
     "continue": (control.continue_, "“{}” goes on here, in a new execution."),
     "relaunch": (control.relaunch, "“{}” is launched again."),
+    "for_real": (control.run_for_real, "“{}” runs for real here: it writes."),
     "retry_failed": (control.retry_failed, "“{}” takes up its failed rows here."),
 }
 
