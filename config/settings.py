@@ -125,6 +125,7 @@ JOBS_KEEP_SUCCEEDED_DAYS = variables.number("JOBS_KEEP_SUCCEEDED_DAYS", 90)
 JOBS_KEEP_OTHERS_DAYS = variables.number("JOBS_KEEP_OTHERS_DAYS", 365)
 JOBS_KEEP_LOG_DAYS = variables.number("JOBS_KEEP_LOG_DAYS", 0)
 JOBS_KEEP_UPLOAD_DAYS = variables.number("JOBS_KEEP_UPLOAD_DAYS", 7)
+JOBS_KEEP_LEDGER_DAYS = variables.number("JOBS_KEEP_LEDGER_DAYS", 90)
 JOBS_KEEP_NOTICE_DAYS = variables.number("JOBS_KEEP_NOTICE_DAYS", 90)
 
 # --- What jobs tell others: mails and webhooks -----------------------------------------------

@@ -10,7 +10,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         # Models can be imported only when all apps are known; the checks register themselves, and
         # so does the platform's own job.
-        from jobs import checks, retention  # noqa: F401, PLC0415
+        from jobs import checks, retention, undo  # noqa: F401, PLC0415
         from jobs.setup import make_roles_and_profiles  # noqa: PLC0415
 
         autodiscover_modules("jobs")  # every app's jobs.py registers its resources and jobs

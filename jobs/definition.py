@@ -23,6 +23,7 @@ from jobs.sources import source_of
 
 if TYPE_CHECKING:
     import psycopg
+    from django.db.models import Model
 
 Cursor = Any  # JSON: a primary key, a byte offset, ...
 
@@ -347,6 +348,14 @@ class Job:
     def needs(cls, parameters: dict[str, Any]) -> set[str]:  # noqa: ARG003 (as for key)
         """Permissions that launching with these parameters needs, besides `permissions`."""
         return set()
+
+    @classmethod
+    def ledger_model(cls, parameters: dict[str, Any]) -> type[Model] | None:  # noqa: ARG003
+        """The model whose rows the ledger is about; None when no ledger is kept.
+
+        `parameters` as stored with the execution.
+        """
+        return None
 
     @classmethod
     def describe(cls) -> str:

@@ -36,6 +36,8 @@ NEEDS = {
     "undo": "jobs.undo_execution",
 }
 
+UNDOES = (("created", "delete"), ("deleted", "add"))  # what it did, and what undoes it
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -163,10 +165,25 @@ def _execution(user: Person, action: str, execution: JobExecution) -> Decision:
         user, NEEDS[action], f"Your role does not allow you to {_words(action)} jobs."
     )
     if not missing or action in {"delete", "undo"}:
-        return missing and _control(user, action, own)
+        allowed = missing and _control(user, action, own)
+        return _rows(user, execution) if allowed and action == "undo" else allowed
     if action == "abort":
         return _control(user, action, own)
     return _launch_again(user, execution)
+
+
+def _rows(user: Person, execution: JobExecution) -> Decision:
+    """Undoing it changes rows of its model, deletes those it created, and so on."""
+    model, decision = execution.ledger_model, YES
+    if model is None:
+        return decision
+    meta, steps = model._meta, list(execution.steps.all())
+    rights = ["change", *(right for did, right in UNDOES if any(getattr(s, did) for s in steps))]
+    for right in rights:
+        name = f"{meta.app_label}.{right}_{meta.model_name}"
+        said = f"Undoing it needs the permission {name}, which your role has not."
+        decision = decision and _permission(user, name, said)
+    return decision
 
 
 def _contents(user: Person, execution: JobExecution, own: bool) -> Decision:

@@ -165,6 +165,10 @@ class ExecutionSerializer(ExecutionSummarySerializer):
     worker = serializers.CharField()
     pid = serializers.IntegerField(allow_null=True)
     continues = serializers.UUIDField(source="continues_id", allow_null=True)
+    undoes = serializers.UUIDField(
+        source="undoes_id", allow_null=True, help_text="The execution whose changes it undoes"
+    )
+    dry_run = serializers.BooleanField(help_text="It counts and warns, and nothing is written")
     children_count = serializers.SerializerMethodField()
     not_before = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -230,7 +234,7 @@ class ExecutionSerializer(ExecutionSummarySerializer):
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
     def get_links(self, execution: JobExecution) -> dict[str, str]:
         absolute = self.context["request"].build_absolute_uri
-        parts = ("wait", "steps", "warnings", "files", "log", "timeline", "children")
+        parts = ("wait", "steps", "warnings", "files", "log", "timeline", "children", "rows")
         links = super().get_links(execution)
         for name in (*parts, *sorted({*REQUESTS, *AGAIN})):
             links[str(name)] = absolute(reverse(f"api:execution-{name}", args=[execution.pk]))

@@ -4,6 +4,7 @@ from django.urls import path
 
 from jobs.api import (
     again,
+    changes,
     contents,
     controls,
     credentials,
@@ -85,6 +86,8 @@ urlpatterns = [
         contents.WarningGroupsView.as_view(),
         name="execution-warning-groups",
     ),
+    path(f"{EXECUTION}rows/", changes.RowsView.as_view(), name="execution-rows"),
+    path(f"{EXECUTION}undo/", changes.UndoView.as_view(), name="execution-undo"),
     path(f"{EXECUTION}files/", files.FilesView.as_view(), name="execution-files"),
     path(f"{EXECUTION}files/<str:file>/", files.FileView.as_view(), name="execution-file"),
     path(f"{EXECUTION}log/", logs.LogView.as_view(), name="execution-log"),

@@ -55,6 +55,7 @@ from jobs.control.schedules import (
 )
 from jobs.control.scopes import Item, Plan, Result, Scope, foresee, plan, reach, stop_all
 from jobs.control.steps import stop_step
+from jobs.control.undo import UndoPreview, cannot_undo, undo, undo_preview
 from jobs.control.uploads import FileRefused, FileTooLarge, upload
 from jobs.definition import InvalidParameters
 from jobs.models import NotAllowed
@@ -80,11 +81,13 @@ __all__ = [
     "Result",
     "Scope",
     "UnderMaintenance",
+    "UndoPreview",
     "abort",
     "actions",
     "activate",
     "begin_maintenance",
     "cannot_run_for_real",
+    "cannot_undo",
     "check_places",
     "check_profile",
     "check_schedule",
@@ -119,6 +122,8 @@ __all__ = [
     "switch_schedule",
     "take_over_steps",
     "try_connection",
+    "undo",
+    "undo_preview",
     "undrain",
     "upload",
     "usual_grace",

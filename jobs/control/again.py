@@ -100,6 +100,8 @@ def cannot_continue(execution: JobExecution) -> str:
     if execution.status not in CONTINUED:
         said = execution.get_status_display().lower()
         return f"“{execution.name}” is {said}: there is nothing to continue."
+    if execution.dry_run:
+        return "It was a dry run, which always begins anew: launch it again."
     definition = execution.definition
     if definition is None:
         return f"The job {execution.job!r} is no longer installed."
@@ -178,5 +180,6 @@ def _again(
     made.aimed_node, made.aimed_roles = execution.aimed_node, execution.aimed_roles
     made.user, made.username = by, by.get_username() if by else ""
     made.trigger, made.continues, made.takes = trigger, continues, takes
+    made.undoes = execution.undoes
     made.fingerprint = execution.fingerprint
     return store_unless_open(made, overlaps.policy_of(definition, profile), files)

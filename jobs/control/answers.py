@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from jobs.control.again import cannot_continue, cannot_relaunch, cannot_retry_failed
+from jobs.control.undo import cannot_undo
 from jobs.models import ExecutionFile, JobExecution, NotAllowed
 from jobs.permissions import may
 from jobs.states import REQUESTS, Status, allowed, what_it_did
@@ -16,6 +17,7 @@ AGAIN = {
     "continue": cannot_continue,
     "relaunch": cannot_relaunch,
     "retry_failed": cannot_retry_failed,
+    "undo": cannot_undo,
 }
 
 

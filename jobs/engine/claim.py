@@ -89,6 +89,8 @@ def _lacks_right(row: JobExecution) -> str:
         return f"The account of {row.username} is gone." if row.username else ""
     if not row.user.is_active:
         return f"The account of {row.username or row.user.get_username()} is disabled."
+    if row.undoes:
+        return may(row.user, "undo", row.undoes).reason
     job = REGISTRY[row.job]
     decision = may(row.user, "launch", row.profile or job)
     return (decision and may_launch_with(row.user, job, row.parameters)).reason

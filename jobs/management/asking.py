@@ -1,5 +1,5 @@
 """Subcommands that ask for something: launch, abort, pause, resume, activate, continue,
-relaunch, retry failed, token."""
+relaunch, retry failed, undo, token."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from jobs.management.finding import UsageError, find_execution, find_user
 from jobs.management.watching import follow
 from jobs.models import ApiToken, JobExecution, JobProfile
 from jobs.parameters import file_fields
+from jobs.permissions import require
 
 
 def add_launch(parser: ArgumentParser) -> None:
@@ -151,6 +152,29 @@ def relaunch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) ->
 def retry_failed(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
     """Take up its failed rows in a new execution; print its id."""
     return _again(options, out, say, control.retry_failed)
+
+
+def add_undo(parser: ArgumentParser) -> None:
+    add_again(parser)
+    parser.add_argument(
+        "--chain", action="store_true", help="also what the executions did that it continues"
+    )
+    parser.add_argument("--preview", action="store_true", help="only say what would happen")
+
+
+def undo(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Put rows back in a new execution, and print its id; with --preview only count them."""
+    by, chain = find_user(options["user"]), options["chain"]
+    execution = find_execution(options["execution"], by)
+    if not options["preview"]:
+        made = control.undo(execution, by=by, chain=chain)
+        return _announce(made, options["follow"], out, say)
+    require(by, "view_contents", execution)
+    preview = control.undo_preview(execution, chain=chain)
+    for verdict, count in sorted(preview.counts.items()):
+        out.write(f"{count:>10,}  {verdict}")
+    say.write(f"{preview.undone:,} would be undone, {preview.conflicts:,} left alone.")
+    return 0
 
 
 def _again(

@@ -380,6 +380,15 @@ class JobExecution(models.Model):
         return REGISTRY.get(self.job)
 
     @property
+    def ledger_model(self) -> type[models.Model] | None:
+        """The model whose rows its ledger is about; None when it keeps none."""
+        if self.undoes:
+            return self.undoes.ledger_model
+        if self.dry_run or self.definition is None:
+            return None
+        return self.definition.ledger_model(self.parameters)
+
+    @property
     def group(self) -> Group:
         return group_of(self.status)
 

@@ -75,6 +75,10 @@ class ImportJob(Job):
         self._open = ExitStack()
         self._opened: Reader | None = None
 
+    @classmethod
+    def ledger_model(cls, parameters: dict[str, Any]) -> type[models.Model] | None:
+        return cls.resource.model if parameters.get("ledger") else None
+
     def steps(self) -> list[Step]:
         return [
             *fetch_steps(self),

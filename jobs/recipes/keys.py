@@ -19,6 +19,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
 
+def now_of(field: models.Field) -> str:
+    """The moment, as SQL, in the type of a field that notes the last change."""
+    if isinstance(field, models.DateTimeField):
+        return "CURRENT_TIMESTAMP"
+    return "CURRENT_DATE" if isinstance(field, models.DateField) else "LOCALTIME"
+
+
 def folded_fields(model: type[models.Model]) -> set[str]:
     """The fields that a unique constraint compares by Lower(field): their case does not matter."""
     return {

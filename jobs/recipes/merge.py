@@ -17,7 +17,7 @@ from django.db import connection, models
 from jobs.definition import Counters, ItemWarning, StagedChunk
 from jobs.recipes.converters import json_text
 from jobs.recipes.copying import copy_rows
-from jobs.recipes.keys import folded_fields, literal, quote
+from jobs.recipes.keys import folded_fields, literal, now_of, quote
 from jobs.recipes.ledger import Ledger, images
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
 from jobs.resources import Resource
@@ -285,7 +285,7 @@ class MergeStager:
         """Columns that hold the time of the last change."""
         present = {of.field for of in self.staged}
         return {
-            quote(field.column): _now(field)
+            quote(field.column): now_of(field)
             for field in self.model._meta.concrete_fields
             if getattr(field, "auto_now", False) and field not in present
         }
@@ -299,7 +299,7 @@ class MergeStager:
             if field in present or field.generated or field.has_db_default():
                 continue
             if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-                defaults[quote(field.column)] = _now(field)
+                defaults[quote(field.column)] = now_of(field)
             elif not differs_by_row(field) and field.get_default() is not None:
                 kind = field.rel_db_type(connection)
                 defaults[quote(field.column)] = f"%({field.column})s::{kind}"
@@ -486,9 +486,3 @@ def _through(of: StagedField) -> tuple[str, str, str]:
         quote(field.m2m_column_name()),
         quote(field.m2m_reverse_name()),
     )
-
-
-def _now(field: models.Field) -> str:
-    if isinstance(field, models.DateTimeField):
-        return "CURRENT_TIMESTAMP"
-    return "CURRENT_DATE" if isinstance(field, models.DateField) else "LOCALTIME"

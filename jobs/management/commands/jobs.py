@@ -58,6 +58,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[...
     "continue": ("Go on behind the last checkpoint.", asking.add_again, asking.continue_),
     "relaunch": ("Launch an execution again.", asking.add_again, asking.relaunch),
     "retry-failed": ("Take up the failed rows.", asking.add_again, asking.retry_failed),
+    "undo": ("Undo what an execution changed.", asking.add_undo, asking.undo),
     "token": ("Print a new API token, and nothing else.", asking.add_token, asking.token),
     "workers": ("List the workers.", _no_arguments, operating.workers),
     "drain": ("Let workers hand over what they have.", operating.add_drain, operating.drain),
