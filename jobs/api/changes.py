@@ -28,7 +28,7 @@ class RowSerializer(serializers.Serializer):
     row = serializers.IntegerField(allow_null=True, help_text="1 is the first line of data")
     key = serializers.CharField()
     target = serializers.CharField(help_text="The primary key of the row")
-    outcome = serializers.ChoiceField(RowChange.Outcome.choices)
+    outcome = serializers.CharField(help_text="created, updated, unchanged or deleted")
     before = serializers.DictField(
         allow_null=True, help_text="What the changed fields were; null for a created row"
     )
@@ -37,7 +37,7 @@ class RowSerializer(serializers.Serializer):
     )
 
 
-class PlannedSerializer(serializers.Serializer):
+class RowExampleSerializer(serializers.Serializer):
     row = serializers.IntegerField(allow_null=True)
     key = serializers.CharField()
     now = serializers.DictField(allow_null=True)
@@ -50,7 +50,7 @@ class VerdictSerializer(serializers.Serializer):
         help_text="restore, delete, recreate; or changed_since, referenced, gone, exists"
     )
     count = serializers.IntegerField()
-    examples = PlannedSerializer(many=True, help_text="The first ten")
+    examples = RowExampleSerializer(many=True, help_text="The first ten")
 
 
 class UndoPreviewSerializer(serializers.Serializer):

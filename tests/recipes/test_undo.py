@@ -5,7 +5,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.models import Attribute, Category, Family, Product
+from catalog.models import Category, Family, Product
 from jobs import control
 from jobs.definition import Pace
 from jobs.engine import staged
@@ -261,7 +261,7 @@ def test_all_but_the_edited_rows_are_as_at_the_start(families, there, rows, edit
     edited = tuple(Product.objects.filter(name="edited").values_list("pk", flat=True))
     if not touched:
         return
-    made = undone(second)
+    undone(second)
     kept = set(edited) & {int(pk) for pk in touched}
     names = {row["id"] for row in before}
     for row in before:
