@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,7 +23,7 @@ from jobs.definition import JobError
 from jobs.engine import transfers
 from jobs.engine.database import own_connection
 from jobs.engine.failed import failed_rows
-from jobs.models import ExecutionFile, JobExecution, OutboxMessage
+from jobs.models import ExecutionFile, JobExecution, OutboxMessage, StepWarning
 from jobs.places import expand, safe_name
 
 Role = ExecutionFile.Role
@@ -63,6 +63,13 @@ class Workspace:
     def failed_rows(self) -> frozenset[int] | None:
         """The numbers of the rows to take, when failed rows are taken up again; None for all."""
         return failed_rows(self._execution)
+
+    def left_out(self, rows: Collection[int]) -> set[int]:
+        """Which of these rows have failed or were skipped, by the warnings that are committed."""
+        whole = self._execution if self._execution.partition is None else self._execution.parent
+        written = StepWarning.Outcome.KEPT
+        found = StepWarning.objects.filter(execution=whole, row__in=rows).exclude(outcome=written)
+        return {row for row in found.values_list("row", flat=True) if row is not None}
 
     @contextmanager
     def create(self, name: str, role: str = Role.OUTPUT, field: str = "") -> Iterator[Output]:

@@ -26,6 +26,7 @@ from jobs.formats.detection import format_of, packing_of
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
 from jobs.recipes.defaults import with_defaults
+from jobs.recipes.duplicates import TOLD, Duplicates
 from jobs.recipes.faults import Parsed
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, read_options
@@ -134,6 +135,8 @@ class ImportJob(Job):
 
     def chunks(self, cursor: Cursor | None, pace: Pace) -> Iterator[StagedChunk]:
         """Parse the file from behind the cursor. Raises JobError where its structure is broken."""
+        if cursor and TOLD in cursor:
+            return
         plan = self._plan
         with self._open:
             reader = self._reader
@@ -141,9 +144,11 @@ class ImportJob(Job):
                 self._announce(reader)
             reader.takes = self._taken()
             if plan.is_tree:
-                yield from Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
+                chunks = Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
             else:
-                yield from self._rows(reader, plan.parser, cursor, pace)
+                chunks = self._rows(reader, plan.parser, cursor, pace)
+            left_out = self.workspace.left_out
+            yield from Duplicates(reader, plan.parser, cursor, left_out).watch(chunks)
 
     def _rows(
         self, reader: Reader, parser: RowParser, cursor: Cursor | None, pace: Pace

@@ -13,6 +13,7 @@ from jobs.recipes.bound import BoundColumn, Form, objects_of, texts
 from jobs.recipes.copying import escaped
 from jobs.recipes.faults import Faults, Parsed
 from jobs.recipes.headers import Header
+from jobs.recipes.keys import folded_fields
 from jobs.recipes.spelling import OUR_WAY, Spelling
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Resource
@@ -120,6 +121,25 @@ class RowParser:
         if len(self.key_indexes) == 1:
             return list(grid[self.key_indexes[0]])
         return ["/".join(cells) for cells in zip(*(grid[i] for i in self.key_indexes), strict=True)]
+
+    def keys_of(self, batch: Batch) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """The number of each readable row, and the cells of its key."""
+        places = [at for at, cells in enumerate(batch.records) if len(cells) >= len(self.header)]
+        grid = self._grid(batch, places)
+        if places:
+            keys = zip(*(grid[index] for index in self.key_indexes), strict=True)
+            yield from zip((batch.rows[at] for at in places), keys, strict=True)
+
+    @property
+    def folds(self) -> list[bool]:
+        """Of each part of the key, whether its case does not matter."""
+        folded = folded_fields(self.resource.model)
+        return [
+            bound.reference.folds if bound.reference else name in folded
+            for name in self.resource.key_fields()
+            for bound in self.cells
+            if bound.column.field == name
+        ]
 
     def _staged_columns(self, columns: list[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The columns of the staging table from those of the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -25,6 +25,8 @@ class Files:
         self.given, self.called = given, called
         self.made: dict[str, bytes] = {}
         self.said: list[str] = []
+        self.loaded = Loaded()
+        self.before: Loaded | None = None
 
     def open(self, _field: str = "file") -> BinaryIO:
         return io.BytesIO(self.given)
@@ -40,6 +42,12 @@ class Files:
 
     def named(self, pattern: str) -> str:
         return pattern
+
+    def left_out(self, rows: Collection[int]) -> set[int]:
+        """Which of these rows have a warning that says so."""
+        warnings = [*self.loaded.warnings, *(self.before.warnings if self.before else ())]
+        said = {each.row for each in warnings if each.outcome != "kept"}
+        return said & set(rows)
 
     def log(self, sentence: str) -> None:
         self.said.append(sentence)
@@ -92,13 +100,18 @@ def load(
     cursor: Any = None,
     chunks: int | None = None,
     called: str = "file.csv",
+    before: Loaded | None = None,
     **parameters: Any,
 ) -> Loaded:
-    """Import the file in chunks of `size` rows from behind the cursor, `chunks` of them at most."""
+    """Import the file in chunks of `size` rows from behind the cursor, `chunks` of them at most.
+
+    `before` is what an earlier attempt has loaded.
+    """
     given = file.encode() if isinstance(file, str) else file
     files = Files(given, called)
+    files.before = before
     kind = find(job) if isinstance(job, str) else job
-    loaded = Loaded(said=files.said)
+    loaded = files.loaded = Loaded(said=files.said)
     (step,) = kind(parameters, files).steps()
     try:
         stager = step.stager()
