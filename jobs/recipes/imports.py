@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.db import models
+
 from jobs.definition import (
     Counters,
     Cursor,
