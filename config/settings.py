@@ -258,6 +258,7 @@ SPECTACULAR_SETTINGS = {
         "StepStatusEnum": "jobs.states.StepStatus",
         "NotificationKindEnum": "jobs.models.notification.Notification.Kind",
         "StopKindEnum": "jobs.control.scopes.Kind",
+        "CredentialKindEnum": "jobs.models.credential.Credential.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

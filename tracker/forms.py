@@ -15,6 +15,7 @@ from jobs import control
 from jobs.definition import InvalidParameters, Job
 from jobs.models import JobExecution, JobProfile, Upload
 from jobs.parameters import file_fields
+from tracker.places import offer_places
 from tracker.sections import Section, give_editors, sections
 
 ONCE = "_once"  # no parameter can have this name: a form's field begins with a letter
@@ -95,6 +96,7 @@ def run_form(profile: JobProfile, job: type[Job], request: HttpRequest) -> forms
         initial=profile.parameters,
     )
     give_editors(form, getattr(job, "resource", None))
+    offer_places(form, job, profile, cast("User", request.user))
     for name in profile.locked:
         if name in form.fields:
             form.fields[name].disabled = True
@@ -117,6 +119,7 @@ class SavedForm:
         for field in form.fields.values():
             field.required = False
         give_editors(form, getattr(self.job, "resource", None))
+        offer_places(form, self.job, self.profile, self.user)
         return form
 
     @cached_property

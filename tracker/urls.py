@@ -4,6 +4,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from tracker.views import (
+    credentials,
     dashboard,
     execution,
     executions,
@@ -62,6 +63,13 @@ urlpatterns = [
     path("data/<str:name>/", resources.rows, name="resource"),
     path("data/<str:name>/export/", resources.export_rows, name="resource_export"),
     path("data/<str:name>/import/", resources.import_rows, name="resource_import"),
+    path("credentials/", credentials.credentials, name="credentials"),
+    path("new-credential/<slug:kind>/", credentials.new_credential, name="new_credential"),
+    path("credentials/<slug:name>/", credentials.credential, name="credential"),
+    path("credentials/<slug:name>/test/", credentials.test_credential, name="test_credential"),
+    path(
+        "credentials/<slug:name>/delete/", credentials.delete_credential, name="delete_credential"
+    ),
     path("new-schedule/", schedules.new_schedule, name="new_schedule"),
     path("schedules/", schedules.schedules, name="schedules"),
     path("schedules/<slug:code>/", schedules.schedule, name="schedule"),
