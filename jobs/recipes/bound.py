@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from jobs.recipes import quick
 from jobs.recipes.converters import Text, for_field, json_text
 from jobs.recipes.copying import NULL, escaped
+from jobs.recipes.creating import Maker
 from jobs.recipes.faults import Faults
 from jobs.recipes.headers import Header
 from jobs.recipes.references import Reference
@@ -45,7 +46,9 @@ class BoundColumn:
         *,
         spelling: Spelling,
         form: Form,
+        maker: Maker | None = None,
     ):
+        self.maker = maker
         self.column = column
         self.indexes = [header.known.index(name) for name in column.names]
         self.name = header.names[self.indexes[0]]  # what the file calls it
@@ -71,7 +74,9 @@ class BoundColumn:
             return for_field(self.field)
         if self.field.related_model is resource.model and not self.several:
             return str.strip  # a parent may stand in the same file, so the merge resolves it
-        self.reference = Reference(self.field.related_model, resource.lookups[self.field.name])
+        self.reference = Reference(
+            self.field.related_model, resource.lookups[self.field.name], self.maker
+        )
         return self.reference.many if self.several else self.reference.one
 
     def _quick_check(self) -> quick.Fits | None:
@@ -106,6 +111,8 @@ class BoundColumn:
         cells: Sequence[Any] = grid[self.indexes[0]]
         if self.reference:
             self.reference.load(cells, self.several)
+            if self.maker and self.maker.noted:
+                faults.note(self.name, self.maker.sentences())
         if len(self.indexes) > 1:
             cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
         try:

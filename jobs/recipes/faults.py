@@ -38,6 +38,7 @@ class Faults:
     skipped: int = 0
     indexes: list[int] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    notes: list[ItemWarning] = field(default_factory=list)
 
     def add_unread(
         self, index: int, code: str, message: str, column: str = "", value: str = ""
@@ -59,6 +60,19 @@ class Faults:
     def skip(self, place: int, reason: str) -> None:
         self.skipped += 1
         self._add(place, ("skipped", reason), outcome="skipped")
+
+    def note(self, column: str, said: list[tuple[str, str]]) -> None:
+        """Say of values what would happen to them; their rows are no worse for it."""
+        self.notes += [
+            ItemWarning(
+                code="would_create",
+                message=message,
+                column=column,
+                value=shown(value),
+                outcome="kept",
+            )
+            for value, message in said
+        ]
 
     def _add(
         self,
@@ -95,7 +109,7 @@ class Faults:
             rows=[row for row in rows if row is not None],
             indexes=indexes,
             keys=keys,
-            warnings=sorted(warnings, key=lambda warning: warning.row or 0),
+            warnings=self.notes + sorted(warnings, key=lambda warning: warning.row or 0),
             counters=Counters(failed=failed, skipped=self.skipped),
             rejected=self._rejected(),
         )

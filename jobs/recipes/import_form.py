@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 
 from jobs.formats.base import Options
 from jobs.formats.reading import (
@@ -15,9 +16,11 @@ from jobs.formats.reading import (
     HEADER_CHOICES,
     QUOTE_CHOICES,
 )
+from jobs.recipes.creating import creatable
 from jobs.recipes.merge import Mode
 from jobs.recipes.placed import check_source, source_fields
 from jobs.recipes.spelling import DatePattern
+from jobs.resources import ResourceClass
 
 DECIMAL_CHOICES = [(".", "Point: 1234.5"), (",", "Comma: 1234,5")]
 
@@ -149,3 +152,20 @@ class ImportForm(forms.Form):
         given = super().clean() or self.cleaned_data
         check_source(self, given)
         return given
+
+
+def form_of(resource: ResourceClass, form: type[ImportForm]) -> type[ImportForm]:
+    """The form of one resource's import: it offers what the resource can make use of."""
+    fields: dict[str, Any] = {}
+    if names := creatable(resource):
+        labels = [
+            capfirst(str(resource.model._meta.get_field(name).verbose_name)) for name in names
+        ]
+        fields["create_missing"] = forms.MultipleChoiceField(
+            choices=list(zip(names, labels, strict=True)),
+            required=False,
+            label="Create what is missing",
+            help_text="Related rows that the file names and that do not exist are created with "
+            "their code alone. Needs the right to add them.",
+        )
+    return type("Parameters", (form,), fields)

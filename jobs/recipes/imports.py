@@ -27,11 +27,12 @@ from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.detection import format_of, packing_of
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
+from jobs.recipes.creating import Maker
 from jobs.recipes.defaults import with_defaults
 from jobs.recipes.duplicates import TOLD, Duplicates
 from jobs.recipes.faults import Parsed
 from jobs.recipes.headers import Header, read_header
-from jobs.recipes.import_form import ImportForm, read_options
+from jobs.recipes.import_form import ImportForm, form_of, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
 from jobs.recipes.placed import fetch_steps
@@ -77,6 +78,17 @@ class ImportJob(Job):
         super().__init__(parameters, workspace)
         self._open = ExitStack()
         self._opened: Reader | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "resource" in cls.__dict__:
+            cls.Parameters = form_of(cls.resource, cls.Parameters)  # type: ignore[misc]
+
+    @classmethod
+    def needs(cls, parameters: dict[str, Any]) -> set[str]:
+        named = parameters.get("create_missing") or ()
+        related = [cls.resource.model._meta.get_field(name).related_model for name in named]
+        return {f"{of._meta.app_label}.add_{of._meta.model_name}" for of in related}
 
     @classmethod
     def ledger_model(cls, parameters: dict[str, Any]) -> type[models.Model] | None:
@@ -231,8 +243,25 @@ class ImportJob(Job):
         if defaults := self.parameters.get("defaults"):
             staged = with_defaults(resource, staged, header, defaults, spelling)
         reader.json_columns = header.json_columns(resource)
-        parser = RowParser(resource, header, staged, spelling, guarded=reader.is_guarded)
+        parser = RowParser(
+            resource,
+            header,
+            staged,
+            spelling,
+            guarded=reader.is_guarded,
+            makers=self._makers(resource),
+        )
         return Plan(resource, header, staged, parser)
+
+    def _makers(self, resource: Resource) -> dict[str, Maker]:
+        """What makes missing rows of the relations for which the launch asks for it."""
+        field = resource.model._meta.get_field
+        return {
+            name: Maker(
+                field(name), resource.lookups[name], self.workspace.log, is_dry=self._is_dry
+            )
+            for name in self.parameters.get("create_missing") or ()
+        }
 
 
 def _may_be_tree(resource: ResourceClass) -> bool:

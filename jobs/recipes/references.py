@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, models
 
 from jobs.recipes.converters import codes
+from jobs.recipes.creating import Maker
 from jobs.recipes.keys import folded_fields, quote
 
 CACHE_LIMIT = 50_000  # codes
@@ -20,11 +21,13 @@ class Reference:
     """A relation to a model whose rows a file names by `code`, which is a field of that model.
 
     Codes match without regard to case if the model has a unique constraint on Lower(code). Call
-    `load` with the cells of a chunk before `one` or `many`.
+    `load` with the cells of a chunk before `one` or `many`. A `maker` makes the rows that are
+    missing.
     """
 
-    def __init__(self, model: type[models.Model], code: str):
+    def __init__(self, model: type[models.Model], code: str, maker: Maker | None = None):
         self.model = model
+        self.maker = maker
         self.known: dict[str, Any] = {}
         self.table = quote(model._meta.db_table)
         field: Any = model._meta.get_field(code)
@@ -43,6 +46,15 @@ class Reference:
         if len(self.known) + len(missing) > CACHE_LIMIT:
             self.known.clear()
             missing = [code for code in wanted if code]
+        self._look_up(missing)
+        if self.maker and (absent := [code for code in missing if code not in self.known]):
+            if self.maker.is_dry:
+                self.known.update(self.maker.note(absent))
+            else:
+                self.maker.make(absent)
+                self._look_up(absent)
+
+    def _look_up(self, missing: list[str]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT given, found.{self._key()} FROM unnest(%s::text[]) AS given "
@@ -67,7 +79,7 @@ class Reference:
         """The primary keys, ascending, of the rows with these codes, separated by commas."""
         wanted = codes(cell)
         try:
-            return sorted({self.known[code] for code in wanted})
+            return sorted({self.known[code] for code in wanted} - {None})
         except KeyError:
             raise self.unknown([code for code in wanted if code not in self.known]) from None
 

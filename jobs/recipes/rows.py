@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +11,7 @@ from jobs.definition import Skip
 from jobs.formats.base import Batch
 from jobs.recipes.bound import BoundColumn, Form, objects_of, texts
 from jobs.recipes.copying import escaped
+from jobs.recipes.creating import Maker
 from jobs.recipes.faults import Faults, Parsed
 from jobs.recipes.headers import Header
 from jobs.recipes.keys import folded_fields
@@ -25,7 +26,8 @@ SEPARATOR = "\x1f"
 class RowParser:
     """Converts the records of one file; made once from its header.
 
-    `guarded` says that texts which look like formulas have an apostrophe before them.
+    `guarded` says that texts which look like formulas have an apostrophe before them. `makers`, by
+    relation, make the rows that a file names and that are not there.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class RowParser:
         spelling: Spelling = OUR_WAY,
         *,
         guarded: bool = True,
+        makers: Mapping[str, Maker] | None = None,
     ):
         self.resource = resource
         self.header = header.names
@@ -53,6 +56,7 @@ class RowParser:
                 by_field[column.field],
                 spelling=spelling,
                 form=self.form,
+                maker=(makers or {}).get(column.field),
             )
             for column in header.columns
         ]
