@@ -14,6 +14,7 @@ from tracker.views import (
     requests,
     resources,
     schedules,
+    undo,
     workers,
 )
 
@@ -38,6 +39,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/activate/", requests.activate, name="activate"),
     path("executions/<uuid:pk>/continue/", requests.again, {"ask": "continue"}, name="continue"),
     path("executions/<uuid:pk>/for-real/", requests.again, {"ask": "for_real"}, name="for_real"),
+    path("executions/<uuid:pk>/undo/", undo.undo, name="undo"),
     path("executions/<uuid:pk>/relaunch/", requests.again, {"ask": "relaunch"}, name="relaunch"),
     path(
         "executions/<uuid:pk>/retry-failed/",

@@ -66,7 +66,7 @@ class Changes:
 
     @property
     def is_kept(self) -> bool:
-        return bool(self.execution.parameters.get("ledger") or self.execution.undoes_id)
+        return self.execution.ledger_model is not None
 
     @property
     def outcomes(self) -> list[Outcome]:

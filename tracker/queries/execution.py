@@ -158,8 +158,7 @@ class ExecutionPage:
     @cached_property
     def undone_by(self) -> JobExecution | None:
         """The last execution that undid this one, or is at it."""
-        execution = self.execution
-        if not (execution.is_finished and (execution.parameters.get("ledger") or self.undoes)):
+        if not self.execution.is_finished or self.execution.ledger_model is None:
             return None
         return self._if_visible(self.execution.undone_by.select_related("profile").last())
 
@@ -282,7 +281,7 @@ class ExecutionPage:
         if self.execution.dry_run and self.execution.is_finished:
             answers["for_real"] = self._for_real(answers["relaunch"])
             offered = ("for_real", "relaunch")
-        elif self.execution.is_finished and self.has_ledger and "undo" in answers:
+        elif self.execution.is_finished and self.has_ledger:
             offered = (*offered, "undo")
         return [self._button(action, answers[action]) for action in offered]
 
