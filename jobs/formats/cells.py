@@ -10,7 +10,7 @@ from jobs.formats.base import letters
 from jobs.formats.numbers import NotExact, date_text, number_text
 from jobs.formats.texts import SharedTexts, unescaped
 
-ROW_CHARACTERS_LIMIT = 1 << 24
+CHARACTERS_LIMIT = 1 << 26
 PLACES_LIMIT = 16_384
 FAULTS_LIMIT = 20  # of one row
 DIGITS_KEPT = 15
@@ -37,6 +37,8 @@ class Rows:
     """Collects in `ready` the rows that have values, each of `width` cells.
 
     `number` is that of the last row, `first` where the first one begins, `behind` where they end.
+    `characters` are those of shared texts since somebody has set it to zero: they are longer than
+    the numbers that stand for them in the sheet.
     """
 
     def __init__(
@@ -45,11 +47,11 @@ class Rows:
         self.width, self.texts, self.few = width, texts, texts.few
         self.formats, self.from_1904 = formats, from_1904
         self.ready: deque[Row] = deque()
-        self.number = 0
+        self.number, self.characters = 0, 0
         self.first: int | None = None
         self.behind: int | None = None
         self._indexes = _Indexes()
-        self._index, self._offset, self._characters = -1, 0, 0
+        self._index, self._offset, self._before = -1, 0, 0
         self._faults: list[tuple[int, str, str, str]] = []
         self._cells = [""] * width
 
@@ -58,7 +60,7 @@ class Rows:
         if self.first is None:
             self.first = offset
         self.number = int(number) if number.isdecimal() else self.number + 1
-        self._offset, self._index, self._characters = offset, -1, 0
+        self._offset, self._index, self._before = offset, -1, self.characters
         self._cells, self._faults = [""] * self.width, []
 
     def put(self, place: str, kind: str, style: str, text: str, has_formula: bool) -> None:
@@ -84,9 +86,8 @@ class Rows:
 
     def end(self) -> None:
         if self._faults or any(self._cells):
-            self.ready.append(
-                Row(self._offset, self.number, self._cells, self._faults, self._characters)
-            )
+            characters = self.characters - self._before
+            self.ready.append(Row(self._offset, self.number, self._cells, self._faults, characters))
 
     def here(self) -> str:
         """The name of the cell that was begun last, like B7."""
@@ -98,9 +99,12 @@ class Rows:
             value = self.few[number] if 0 <= number < len(self.few) else self.texts[number]
         except IndexError:
             self._refuse(text, "broken_cell", "refers to a text that the workbook does not have.")
-        self._characters += len(value)  # for it is longer than the number that stands here
-        if self._characters > ROW_CHARACTERS_LIMIT:
-            raise JobError(f"Row {self.number} has more than {ROW_CHARACTERS_LIMIT:,} characters.")
+        self.characters += len(value)
+        if self.characters > CHARACTERS_LIMIT:
+            raise JobError(
+                f"Row {self.number} and those right before it have more than "
+                f"{CHARACTERS_LIMIT:,} characters; such workbooks are refused."
+            )
         return value
 
     def _other(self, kind: str, style: str, text: str) -> str:

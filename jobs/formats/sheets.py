@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import ExitStack, closing
 from typing import BinaryIO
 
 from jobs.definition import JobError
@@ -21,8 +22,6 @@ from jobs.formats.packed import open_entry, spooled, unpacked_limit
 from jobs.formats.sheetxml import AnySheet, PlainSheet, is_plain
 from jobs.formats.workbooks import Workbook
 
-BLOCK_CHARACTERS_LIMIT = 1 << 26  # of the rows that stand in one block
-
 
 class SheetReader:
     """The rows of one sheet, whose first row with values is the header.
@@ -36,23 +35,21 @@ class SheetReader:
     json_columns: Collection[str] = ()
 
     def __init__(self, file: BinaryIO, sheet: str = "", has_header: bool = True):
-        limit = unpacked_limit(file.seek(0, 2))
-        self._workbook = Workbook(file)
-        self.sheet = self._workbook.sheet(sheet)
         self.takes: Callable[[int, list[str]], bool] | None = None
-        self.size: int | None = self.sheet.entry.file_size
-        self._file = spooled(open_entry(self._workbook.archive, self.sheet.entry), limit)
-        self._texts = self._workbook.texts()
-        self._opening, self._is_plain, self._width = b"", False, COLUMN_LIMIT + 1
-        self.seek(Position(0, 0, 1))
-        self.header, self.start = self._read_header(has_header)
+        limit = unpacked_limit(file.seek(0, 2))
+        with ExitStack() as opened:
+            self._workbook = Workbook(file)
+            opened.enter_context(archive := self._workbook.archive)
+            self.sheet = self._workbook.sheet(sheet)
+            self.size: int | None = self.sheet.entry.file_size
+            self._file = opened.enter_context(spooled(open_entry(archive, self.sheet.entry), limit))
+            self._texts = opened.enter_context(closing(self._workbook.texts()))
+            self._opening, self._is_plain, self._width = b"", False, COLUMN_LIMIT + 1
+            self.seek(Position(0, 0, 1))
+            self.header, self.start = self._read_header(has_header)
+            self.close = opened.pop_all().close
         self._width = len(self.header)
         self.seek(self.start)
-
-    def close(self) -> None:
-        self._texts.close()
-        self._file.close()
-        self._workbook.archive.close()
 
     def said(self) -> str:
         """How the file is read, for people."""
@@ -120,6 +117,7 @@ class SheetReader:
 
     def _read_block(self) -> None:
         block, rows = self._file.read(BLOCK), self._rows
+        rows.characters = 0
         if isinstance(self._source, AnySheet):
             self._source.feed(block)
             if not block:
@@ -127,8 +125,6 @@ class SheetReader:
         elif not self._source.feed(block):
             self._file.seek(self._source.offset)
             self._source = AnySheet(rows, self._source.offset, self._opening)
-        if sum(row.characters for row in rows.ready) > BLOCK_CHARACTERS_LIMIT:
-            raise JobError(f"The rows from {rows.ready[0].number} on have too long texts.")
 
     def _position(self) -> Position:
         """Where the next row begins, or the rows end."""
@@ -150,6 +146,8 @@ class SheetReader:
         if not has_header:
             check_names(names := [letters(at) for at in range(width)])
             return names, self._position()
+        if any(code == "extra_cell" for _, code, _, _ in row.faults):
+            raise JobError(f"The sheet has more than {COLUMN_LIMIT} columns, which is the limit.")
         if row.faults:
             raise JobError(f"The header cannot be read: {row.faults[0][2]}")
         check_names(names := [cell.strip() for cell in row.cells[:width]])

@@ -49,7 +49,9 @@ class PlainSheet:
         self._rest = b""
 
     def feed(self, block: bytes) -> bool:
-        """Read the whole rows so far; False where it gives up."""
+        """Read the whole rows so far; False where it gives up, at the latest at the end."""
+        if not block:
+            return False
         block = self._rest + block
         cut = block.rfind(END_OF_ROW) + len(END_OF_ROW)
         if cut < len(END_OF_ROW):
