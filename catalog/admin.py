@@ -1,10 +1,11 @@
 from django.contrib import admin
 
 from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from jobs.resource_admin import ResourceAdmin
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(ResourceAdmin):
     list_display = ("code", "__str__", "parent")
     list_select_related = ("parent",)
     search_fields = ("code",)
@@ -12,14 +13,14 @@ class CategoryAdmin(admin.ModelAdmin):
 
 
 @admin.register(Attribute)
-class AttributeAdmin(admin.ModelAdmin):
+class AttributeAdmin(ResourceAdmin):
     list_display = ("code", "__str__", "type", "group", "localizable", "scopable")
     list_filter = ("type", "group")
     search_fields = ("code",)
 
 
 @admin.register(AttributeOption)
-class AttributeOptionAdmin(admin.ModelAdmin):
+class AttributeOptionAdmin(ResourceAdmin):
     list_display = ("code", "__str__", "attribute")
     list_select_related = ("attribute",)
     search_fields = ("code", "attribute__code")
@@ -27,14 +28,14 @@ class AttributeOptionAdmin(admin.ModelAdmin):
 
 
 @admin.register(Family)
-class FamilyAdmin(admin.ModelAdmin):
+class FamilyAdmin(ResourceAdmin):
     list_display = ("code", "__str__")
     search_fields = ("code",)
     autocomplete_fields = ("attributes", "attribute_as_label", "attribute_as_image")
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(ResourceAdmin):
     list_display = ("sku", "name", "family", "enabled", "price_eur", "updated_at")
     list_select_related = ("family",)
     list_filter = ("enabled", "family")

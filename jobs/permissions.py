@@ -209,6 +209,8 @@ def _launch_again(user: Person, execution: JobExecution) -> Decision:
 
 
 def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
+    if profile.pk is None and profile.definition and action in {"launch", "choose_place"}:
+        return _job(user, action, profile.definition)  # not stored, it stands for its job alone
     granted = not profile.grants.exists() or _granted(user, profile, "view", "launch", "edit")
     if not (granted and user.has_perm("jobs.view_tracker")):
         return INVISIBLE

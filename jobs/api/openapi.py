@@ -156,6 +156,8 @@ class SchemaView(ApiView, SpectacularAPIView):
             "StepStatusEnum": "jobs.states.StepStatus.choices",
             "StopLevelEnum": "jobs.states.StopLevel.choices",
             "ScopeEnum": "jobs.control.scopes.Kind.choices",
+            "FieldKindEnum": "jobs.fields.Kind",
+            "CredentialKindEnum": "jobs.models.credential.Credential.Kind",
         },
     }
 

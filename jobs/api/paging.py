@@ -76,7 +76,7 @@ def page(
     ordering: str = "id",
 ) -> Response:
     """One page of any rows by their ids, with the address of the next in body and Link header."""
-    size, cursor = _page_size(request), _cursor(request, ordering)
+    size, cursor = page_size(request), _cursor(request, ordering)
     descending = ordering.startswith("-")
     if cursor:
         rows = rows.filter(**{"pk__lt" if descending else "pk__gt": cursor.pk})
@@ -103,7 +103,7 @@ def execution_page(
 def _ordered_page(
     request: Request, executions: QuerySet, represent: Represent, ordering: str
 ) -> Response:
-    size, cursor = _page_size(request), _cursor(request, ordering)
+    size, cursor = page_size(request), _cursor(request, ordering)
     as_of = cursor.as_of if cursor else _now()
     column = F(ORDERINGS[ordering.lstrip("-")])
     descending = ordering.startswith("-")
@@ -155,7 +155,8 @@ def _now() -> str:
     return timezone.now().isoformat()
 
 
-def _page_size(request: Request) -> int:
+def page_size(request: Request) -> int:
+    """How many rows a page is to have; raises BadQuery."""
     given = request.query_params.get("page_size") or str(SIZES[0])
     if given not in {str(size) for size in SIZES}:
         there = ", ".join(str(size) for size in SIZES)

@@ -18,6 +18,7 @@ from jobs.api import (
     operations,
     previews,
     profiles,
+    resources,
     running,
     schedules,
     tokens,
@@ -103,6 +104,9 @@ urlpatterns = [
     path(
         f"{EXECUTION}retry-failed/", again.RetryFailedView.as_view(), name="execution-retry_failed"
     ),
+    path("resources/", resources.ResourcesView.as_view(), name="resources"),
+    path("resources/<str:name>/", resources.ResourceView.as_view(), name="resource"),
+    path("resources/<str:name>/rows/", resources.RowsView.as_view(), name="resource-rows"),
     path("running/", running.RunningView.as_view(), name="running"),
     path("running/stop/", running.StopManyView.as_view(), name="running-stop"),
     path("workers/", operations.WorkersView.as_view(), name="workers"),

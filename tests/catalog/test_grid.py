@@ -10,7 +10,7 @@ from django.test import Client
 
 from catalog.models import Attribute, Category, Family, Product
 from jobs import browsing
-from jobs.models import JobExecution, JobProfile
+from jobs.models import JobExecution, JobProfile, Maintenance
 from tests.people import person  # noqa: F401 - a fixture
 from tracker.queries import grid
 
@@ -258,6 +258,70 @@ def test_a_grid_asks_the_database_at_most_eight_times(
     shown(bobs, address)  # the fields are kept for a minute
     with django_assert_max_num_queries(8 + 4):  # and the beginnings and ends of two transactions
         shown(bobs, address)
+
+
+# --- Quick export -----------------------------------------------------------------------------
+
+
+def export(client: Client, **form) -> JobExecution:
+    answer = client.post(f"{PRODUCTS}export/", {"format": "csv", **form}, follow=True)
+    assert answer.status_code == 200
+    flashed = [str(message) for message in answer.context["messages"]]
+    launched = JobExecution.objects.first()
+    assert launched, flashed
+    assert f'<a href="{launched.get_absolute_url()}">Follow</a>' in flashed[0]
+    return launched
+
+
+def test_ticked_rows_are_exported_as_they_were_ticked(bobs, products):
+    ticked = [str(products[number].pk) for number in (4, 1)]
+    launched = export(
+        bobs, query="search=nothing&order=-sku", scope="ticked", row=ticked, columns="shown"
+    )
+    assert (launched.job, launched.user.username, launched.trigger) == (
+        "catalog.product.export",
+        "user",
+        "web",
+    )
+    given = launched.parameters
+    assert given["filters"] == [{"field": "pk", "operator": "in", "value": ticked}]
+    assert (given["search"], given["order"]) == ("", ["-sku"])
+    assert given["columns"][:2] == ["sku", "name"]
+
+
+def test_all_that_match_are_exported_by_what_they_match(bobs, products):
+    query = "filter=enabled+is+true&search=boot&order=-sku"
+    given = export(bobs, query=query, scope="all", columns="all").parameters
+    assert given["filters"] == [{"field": "enabled", "operator": "is true", "value": None}]
+    assert (given["search"], given["order"], given["columns"]) == ("boot", ["-sku"], [])
+
+
+def test_a_form_that_is_sent_twice_exports_once(bobs, products):
+    for _ in range(2):
+        export(bobs, query="", scope="all", _once="the-same")
+    assert JobExecution.objects.count() == 1
+
+
+def test_nothing_ticked_is_said(bobs, products):
+    answer = bobs.post(f"{PRODUCTS}export/", {"scope": "ticked"}, follow=True)
+    assert "No row is ticked" in answer.content.decode()
+    assert not JobExecution.objects.exists()
+
+
+def test_who_may_not_export_is_not_offered_it_and_refused(browser, products):
+    viewers = browser("Viewer")
+    assert "Quick export" not in shown(viewers)
+    assert viewers.post(f"{PRODUCTS}export/", {"scope": "all"}).status_code == 403
+    assert not JobExecution.objects.exists()
+
+
+def test_a_refused_launch_is_said_on_the_page(bobs, products):
+    Maintenance.objects.update_or_create(
+        pk=1, defaults={"reason": "Moving house.", "refuses_launches": True}
+    )
+    answer = bobs.post(f"{PRODUCTS}export/", {"scope": "all", "format": "csv"}, follow=True)
+    assert "Moving house" in answer.content.decode()
+    assert not JobExecution.objects.exists()
 
 
 # --- Import -----------------------------------------------------------------------------------
