@@ -217,11 +217,7 @@ def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
     if action == "view":
         return YES
     if action == "launch":
-        if profile.definition is None:
-            return Decision(False, f"The job {profile.job!r} is no longer installed.")
-        if profile.grants.exists() and not _granted(user, profile, "launch"):
-            return Decision(False, f"“{profile.label}” is launched by other groups than yours.")
-        return _launch(user, profile.definition)
+        return _launch_profile(user, profile)
     if action == "choose_place":
         return _choose_place(user)
     if profile.grants.exists() and not _granted(user, profile, "edit"):
@@ -231,6 +227,14 @@ def _profile(user: Person, action: str, profile: JobProfile) -> Decision:
     decision = _permission(user, name, said) and _commands(user, profile.type)
     # A schedule of the platform launches it as it stands, so what launching needs, editing does.
     return decision and _job_rights(user, profile.definition)
+
+
+def _launch_profile(user: Person, profile: JobProfile) -> Decision:
+    if profile.definition is None:
+        return Decision(False, f"The job {profile.job!r} is no longer installed.")
+    if profile.grants.exists() and not _granted(user, profile, "launch"):
+        return Decision(False, f"“{profile.label}” is launched by other groups than yours.")
+    return _launch(user, profile.definition)
 
 
 def _schedule(user: Person, action: str, schedule: Schedule) -> Decision:
