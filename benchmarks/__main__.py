@@ -15,7 +15,7 @@ from benchmarks.report import Report, write
 
 MODULES = {
     "import": "import_rows", "costs": "costs", "memory": "memory", "peers": "peers",
-    "real": "real", "stop": "stop", "engine": "engine",
+    "files": "files", "real": "real", "stop": "stop", "engine": "engine",
 }  # fmt: skip
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
 

@@ -13,12 +13,13 @@ TYPES = (
     "numeric", "integer", "boolean", "date", "timestamptz",
 )  # fmt: skip
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in FIELDS.split(", ") if name != "sku")
-# An export by hand: the columns of the imported file, as PostgreSQL writes them.
-EXPORT = f"""COPY (SELECT p.sku, p.name, c.code AS category, b.code AS brand, p.description,
-    p.price, p.stock, p.enabled, p.released_on, p.changed_at,
+# An export by hand: the columns of the imported file. Its moments are in UTC and say no zone, as
+# XLSX knows none.
+PRODUCTS = f"""SELECT p.sku, p.name, c.code AS category, b.code AS brand, p.description,
+    p.price, p.stock, p.enabled, p.released_on, p.changed_at AT TIME ZONE 'UTC' AS changed_at,
     {", ".join(f"p.values ->> '{name}' AS {name}" for name in VALUES)}
     FROM {TABLE} p JOIN products_category c ON c.id = p.category_id
-    JOIN products_brand b ON b.id = p.brand_id ORDER BY p.id) TO STDOUT (FORMAT csv, HEADER)"""
+    JOIN products_brand b ON b.id = p.brand_id ORDER BY p.id"""
 
 
 def load(connection: psycopg.Connection, path: Path) -> float:
@@ -46,8 +47,9 @@ def load(connection: psycopg.Connection, path: Path) -> float:
 
 def save(connection: psycopg.Connection, path: Path) -> float:
     """Write all products to the file. Returns seconds."""
+    statement = f"COPY ({PRODUCTS}) TO STDOUT (FORMAT csv, HEADER)"
     began = time.monotonic()
-    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(EXPORT) as copy:
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(statement) as copy:
         for block in copy:
             file.write(block)
     return time.monotonic() - began

@@ -84,6 +84,19 @@ def test_others_leave_the_rows_that_copy_and_merge_leave(bench: Bench) -> None:
     assert {row[5] for row in found["rows"]} == {"300", "297"}
 
 
+def test_files_of_every_format_have_all_rows_and_xlsx_comes_back(bench: Bench) -> None:
+    found = bench("files")
+    formats = ["csv", "jsonl", "parquet", "xlsx"]  # whose rows the benchmark counts itself
+    assert [name for name in found["data"] if name.startswith("export")] == [
+        f"export, {name}" for name in formats
+    ]
+    assert found["data"]["import, xlsx"]["counts"] == {"created": 1980}
+    for verb in ("reading", "writing"):
+        sides = found["data"][f"xlsx_{verb}"]
+        assert {"openpyxl", "Millrace"} < set(sides)
+        assert all(len(seconds) == 1 for seconds in sides.values())
+
+
 def test_real_files_change_nothing_the_second_time(bench: Bench, real_data: Path) -> None:
     found = bench("real", rows=3000)["data"]
     first, again = (found[f"food products, {time}"]["counts"] for time in ("first", "again"))
