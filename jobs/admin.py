@@ -24,10 +24,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs import control, outbox
+from jobs.credentials_admin import CredentialAdmin
 from jobs.definition import REGISTRY
 from jobs.invariants_admin import InvariantsAdmin
 from jobs.models import (
     ApiToken,
+    Credential,
     InvariantCheck,
     JobExecution,
     JobProfile,
@@ -43,6 +45,7 @@ from jobs.schedules_admin import ScheduleAdmin
 
 COUNTED_AT_MOST = 10_000
 
+admin.site.register(Credential, CredentialAdmin)
 admin.site.register(InvariantCheck, InvariantsAdmin)
 admin.site.register(Schedule, ScheduleAdmin)
 

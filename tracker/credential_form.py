@@ -14,7 +14,7 @@ from jobs import control
 from jobs.models import Credential
 from jobs.places import KINDS
 
-KEPT = "Kept; enter one to replace it"
+KEPT = "Leave it empty to keep what there is"
 
 
 class NameForm(forms.Form):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from jobs.models.base import ClockNow, UUIDv7
 
@@ -40,3 +41,6 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("tracker:credential", args=[self.name])

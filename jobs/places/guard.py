@@ -79,8 +79,7 @@ def speaking(place: Any, path: str = "") -> Iterator[None]:
     try:
         yield
     except InvalidIPAddress as error:
-        host = _host(str(error.request.url)) if error.request is not None else str(place)
-        raise PlaceError(_private(host, error)) from error
+        raise PlaceError(_private(place, error)) from error
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise PlaceError(f"{place}: the address cannot be used: {error}") from error
     except requests.exceptions.SSLError as error:
@@ -115,10 +114,10 @@ def judge(place: Any, path: str, status: int, said: str) -> None:
     raise Unavailable(f"{place} failed at {path!r} ({status}).{text}")
 
 
-def _private(host: str, error: Exception) -> str:
+def _private(what: Any, error: Exception) -> str:
     return (
-        f"{host} is {error}, an address of a private network. If that is meant to be, an operator"
-        " names the host in JOBS_PLACE_HOSTS."
+        f"{what} leads to {error}, an address of a private network. If that is meant to be, an"
+        " operator names the host in JOBS_PLACE_HOSTS."
     )
 
 

@@ -119,12 +119,12 @@ class HTTPSForm(forms.Form):
         max_length=300, label="Address", help_text="Paths are added to it: https://example.org/feed"
     )
     user = forms.CharField(max_length=200, required=False, help_text="For a user and password.")
+    password = SecretField()
+    token = SecretField(help_text="Sent as Authorization: Bearer.")
     header = forms.CharField(
         max_length=100, required=False, validators=[HEADER],
         help_text="For a secret in a header of its own, such as X-Api-Key.",
     )  # fmt: skip
-    password = SecretField()
-    token = SecretField(help_text="Sent as Authorization: Bearer.")
     header_value = SecretField()
 
 

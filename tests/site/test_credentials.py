@@ -49,7 +49,7 @@ def test_one_is_made_and_its_secret_not_shown(kims, supplier):
     page = kims.get("/credentials/supplier/").content.decode()
     assert "files.example.org" in page
     assert "by kim" in page
-    assert "Kept; enter one to replace it" in page
+    assert "Leave it empty to keep what there is" in page
     assert PASSWORD not in page
     assert "supplier" in kims.get("/credentials/").content.decode()
 
@@ -91,9 +91,8 @@ def test_it_is_deleted_unless_a_profile_names_it(kims, supplier):
     named = JobProfile.objects.create(
         code="feed", label="Feed", job="things.import_things", parameters={"place": "supplier"}
     )
-    assert (
-        "is used by “Feed”" in flashes(kims.post("/credentials/supplier/delete/", follow=True))[0]
-    )
+    refused = kims.post("/credentials/supplier/delete/", follow=True)
+    assert "is used by “Feed”" in " ".join(flashes(refused))
     named.delete()
     kims.post("/credentials/supplier/delete/")
     assert not Credential.objects.exists()
@@ -134,3 +133,16 @@ def test_the_list_costs_few_queries(kims, django_assert_max_num_queries):
         )
     with django_assert_max_num_queries(8):
         kims.get("/credentials/")
+
+
+def test_the_admin_shows_them_without_their_secrets(browser, person, supplier):
+    staff = browser(person("ken", "Administrator", is_staff=True))
+    page = staff.get("/admin/jobs/credential/").content.decode()
+    assert "supplier" in page
+    page = staff.get(f"/admin/jobs/credential/{supplier.pk}/change/").content.decode()
+    assert "files.example.org" in page
+    assert PASSWORD not in page
+    assert bytes(supplier.secret).decode() not in page
+    assert 'name="_save"' not in page
+    other = browser(person("otto", "Operator", is_staff=True))
+    assert other.get("/admin/jobs/credential/").status_code == 403
