@@ -14,6 +14,7 @@ from jobs.definition import (
     profile,
     schedule,
 )
+from jobs.places import PathField, PlaceField, Unavailable
 from jobs.recipes import converters as convert
 from jobs.recipes.chunked import ChunkedJob
 from jobs.recipes.querysets import by_pk
@@ -32,9 +33,12 @@ __all__ = [
     "Job",
     "JobError",
     "Partition",
+    "PathField",
+    "PlaceField",
     "Resource",
     "Skip",
     "Throttle",
+    "Unavailable",
     "by_pk",
     "convert",
     "job",
