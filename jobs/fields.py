@@ -92,14 +92,19 @@ def fields_of(resource: ResourceClass, *, sample: int = SAMPLE) -> list[Field]:
 
     Of JSON fields it lists the keys that occur in the last `sample` rows.
     """
-    one = resource()
     beyond = [
         field_named(resource, f"{name}.{other().field_column(inner).names[0]}")
         for name, other in _relations(resource)
         for inner in _plain(other)
         if inner != resource.lookups[name] and not _is_to_many(other, inner)
     ]
-    return own_fields(resource, one) + key_fields(one, _occurring(one, sample)) + beyond
+    return import_fields(resource, sample=sample) + beyond
+
+
+def import_fields(resource: ResourceClass, *, sample: int = SAMPLE) -> list[Field]:
+    """Those of them that imports take too."""
+    one = resource()
+    return own_fields(resource, one) + key_fields(one, _occurring(one, sample))
 
 
 def own_fields(resource: ResourceClass, one: Resource) -> list[Field]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,14 +25,17 @@ from rest_framework.response import Response
 from jobs import control
 from jobs.api.base import ApiView, StrictSerializer, caller, checked, matches
 from jobs.api.executions import IF_NONE_MATCH, find
-from jobs.api.openapi import ETAG, described, header
-from jobs.api.problems import Problem
+from jobs.api.openapi import ETAG, described, header, query
+from jobs.api.problems import BadQuery, Problem
+from jobs.formats.writing import TYPES, Passing, member, zipped
 from jobs.models import ExecutionFile
 from jobs.permissions import require
+from jobs.rejected import rejected_file
 
 BLOCK_BYTES = 64 * 1024
 RANGE = re.compile(r"^bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})$")
 BYTES = "application/octet-stream"
+FORMAT = query("format", "The format of the file", enum=[*TYPES])
 
 
 class SentFileSerializer(StrictSerializer):
@@ -108,6 +115,89 @@ class FileView(ApiView):
         return download(request, _find_file(execution.files.all(), file))
 
 
+class OfAnyFormat(BaseContentNegotiation):
+    """`format` in the address, and Accept, mean the file; what is wrong is told as ever."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:  # noqa: ARG002 (DRF's own)
+        return next(iter(parsers), None)
+
+    def select_renderer(self, request: Request, renderers: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+        return renderers[0], renderers[0].media_type
+
+
+class RejectedView(ApiView):
+    """The rows that were not imported, with their numbers and reasons, while it runs too."""
+
+    content_negotiation_class = OfAnyFormat
+    query_parameters = ("format",)
+
+    @described(
+        "executions_rejected",
+        "Download the rejected rows",
+        {(200, kind): OpenApiResponse(OpenApiTypes.BINARY) for kind in TYPES.values()},
+        parameters=[FORMAT],
+    )
+    def get(self, request: Request, execution_id: UUID) -> HttpResponseBase:
+        execution = find(caller(request), execution_id)
+        require(caller(request), "download", execution)
+        file = rejected_file(execution, wanted_format(request))
+        if file is None:
+            raise Http404("This execution has no rejected rows.")
+        response = StreamingHttpResponse(file.blocks, content_type=file.content_type)
+        return attached(response, file.name)
+
+
+class ArchiveView(ApiView):
+    """All files of an execution in one."""
+
+    @described(
+        "executions_archive",
+        "Download all files as a zip",
+        {(200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY)},
+    )
+    def get(self, request: Request, execution_id: UUID) -> HttpResponseBase:
+        execution = find(caller(request), execution_id)
+        require(caller(request), "download", execution)
+        files = list(execution.files.all())
+        if not files:
+            raise Http404("This execution has no files.")
+        response = StreamingHttpResponse(archive_of(files), content_type="application/zip")
+        return attached(response, f"{execution.pk}.zip")
+
+
+def archive_of(files: Iterable[ExecutionFile]) -> Iterator[bytes]:
+    """A zip of files, as it is sent: nothing of it is kept. Files that are gone are left out."""
+    target, taken = Passing(), set[str]()
+    with zipped(target) as archive:
+        for file in files:
+            name = PurePath(file.name).name or "file"
+            name = f"{file.pk}-{name}" if name in taken else name
+            taken.add(name)
+            with suppress(Http404), _open(file) as content, member(archive, name) as packed:
+                for block in content.chunks(BLOCK_BYTES):
+                    packed.write(block)
+                    yield target.take()
+    yield target.take()
+
+
+def wanted_format(request: Request) -> str:
+    """The format that the query asks for, or none; raises BadQuery for one that there is not."""
+    kind = request.query_params.get("format", "")
+    if kind and kind not in TYPES:
+        raise BadQuery({"format": [f"There is no format {kind!r}; there are: {', '.join(TYPES)}."]})
+    return kind
+
+
+def attached(response: HttpResponseBase, name: str) -> HttpResponseBase:
+    """The response as a file to keep, which no browser opens as a page of ours."""
+    disposition = content_disposition_header(as_attachment=True, filename=name)
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Disposition"] = disposition or "attachment"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
 def _find_file(files: Any, key: str) -> ExecutionFile:
     """By id, else the newest of this name."""
     by_id = files.filter(pk=int(key)).first() if key.isascii() and key.isdigit() else None
@@ -125,13 +215,10 @@ def download(request: Request, file: ExecutionFile) -> HttpResponseBase:
         response: HttpResponseBase = HttpResponse(status=304)
     else:
         response = _content(request, file, etag)
-    disposition = content_disposition_header(as_attachment=True, filename=file.name)
     response["ETag"] = etag
+    response["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(file.sha256)).decode()}:"
     response["Accept-Ranges"] = "bytes"
-    response["Cache-Control"] = "private, no-store"
-    response["Content-Disposition"] = disposition or "attachment"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response
+    return attached(response, file.name)
 
 
 def _content(request: Request, file: ExecutionFile, etag: str) -> HttpResponseBase:

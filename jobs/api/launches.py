@@ -94,7 +94,7 @@ class LaunchView(ApiView):
 
         200 when nothing was launched because an open execution is to be let alone.
         """
-        key = _idempotency_key(request)
+        key = idempotency_key_of(request)
         with _sent_files(request, definition) as sent:
             body = _body(request, sent)
             execution = control.launch(
@@ -102,7 +102,7 @@ class LaunchView(ApiView):
             )
             if execution.replayed or execution.skipped:
                 _discard(sent.values())
-        return _created(request, execution)
+        return created(request, execution)
 
 
 def _body(request: Request, sent: dict[str, Upload]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _discard(uploads: Any) -> None:
         upload.delete()
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key_of(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -166,7 +166,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _created(request: Request, execution: JobExecution) -> Response:
+def created(request: Request, execution: JobExecution) -> Response:
     address = request.build_absolute_uri(reverse("api:execution", args=[execution.pk]))
     headers = {"Location": address}
     if execution.replayed:

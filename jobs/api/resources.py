@@ -62,6 +62,7 @@ class ResourceSerializer(serializers.Serializer):
     def get_links(self, resource: ResourceClass) -> dict[str, str]:
         absolute = self.context["request"].build_absolute_uri
         routes = {"self": "api:resource", "rows": "api:resource-rows", "page": "tracker:resource"}
+        routes |= {"template": "api:resource-template", "export": "api:resource-export"}
         return {
             word: absolute(reverse(route, args=[resource.name])) for word, route in routes.items()
         }

@@ -18,6 +18,7 @@ from jobs.api import (
     operations,
     previews,
     profiles,
+    resource_files,
     resources,
     running,
     schedules,
@@ -27,6 +28,7 @@ from jobs.api.base import NothingHereView
 
 app_name = "api"
 
+RESOURCE = "resources/<str:name>/"
 EXECUTION = "executions/<uuid:execution_id>/"
 
 urlpatterns = [
@@ -71,6 +73,12 @@ urlpatterns = [
         credentials.CredentialTestView.as_view(),
         name="credential-test",
     ),
+    path(
+        f"{RESOURCE}template/",
+        resource_files.ResourceTemplateView.as_view(),
+        name="resource-template",
+    ),
+    path(f"{RESOURCE}export/", resource_files.ResourceExportView.as_view(), name="resource-export"),
     path("uploads/", files.UploadsView.as_view(), name="uploads"),
     path(
         "uploads/<uuid:upload_id>/preview/",
@@ -89,6 +97,8 @@ urlpatterns = [
     ),
     path(f"{EXECUTION}rows/", changes.RowsView.as_view(), name="execution-rows"),
     path(f"{EXECUTION}undo/", changes.UndoView.as_view(), name="execution-undo"),
+    path(f"{EXECUTION}rejected/", files.RejectedView.as_view(), name="execution-rejected"),
+    path(f"{EXECUTION}archive/", files.ArchiveView.as_view(), name="execution-archive"),
     path(f"{EXECUTION}files/", files.FilesView.as_view(), name="execution-files"),
     path(f"{EXECUTION}files/<str:file>/", files.FileView.as_view(), name="execution-file"),
     path(f"{EXECUTION}log/", logs.LogView.as_view(), name="execution-log"),

@@ -49,8 +49,25 @@ class CsvWriter:
 
     def _write(self, rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=self.options.delimiter, lineterminator="\n").writerows(rows)
+        if not self.options.quote:
+            rows = ([self._unquotable(cell) for cell in row] for row in rows)
+        csv.writer(
+            text,
+            delimiter=self.options.delimiter,
+            quotechar=self.options.quote or None,
+            quoting=csv.QUOTE_MINIMAL if self.options.quote else csv.QUOTE_NONE,
+            lineterminator="\n",
+        ).writerows(rows)
         self.target.write(encoded(text.getvalue(), self.options.encoding))
+
+    def _unquotable(self, cell: str) -> str:
+        """The text without what would have to be quoted, which only sentences of ours have."""
+        return " ".join(cell.replace(self.options.delimiter, " ").splitlines())
+
+
+def unguarded(cell: str) -> str:
+    """The text without the apostrophe that a guard has put before it."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def _guarded(cell: str) -> str:

@@ -13,6 +13,7 @@ from jobs.definition import JobError
 TEXT, NUMBER, BOOLEAN, DATE, MOMENT = "text", "number", "boolean", "date", "moment"
 # How PostgreSQL is to copy rows to a writer: as the options of COPY, and as JSON or as cells.
 AS_CSV = "csv"
+PLAIN = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}  # encodings without their mark
 AS_TABLE = "table"  # CSV with commas and without a guard
 AS_JSON = "json"  # one object a row
 AS_SHEET = "sheet"  # COPY's text format; see XlsxWriter
@@ -35,6 +36,7 @@ class WriteOptions:
     """How a file is to be written. Without a guard, texts that look like formulas stay as such."""
 
     delimiter: str = ";"
+    quote: str = '"'  # none: cells have neither delimiters nor line ends
     encoding: str = "utf-8"  # utf-8-sig puts a mark before it, which Excel wants
     header: bool = True
     guard: bool = True
@@ -86,13 +88,14 @@ class Writer(Protocol):
 
 
 def encoding_mark(encoding: str) -> bytes:
-    return codecs.BOM_UTF8 if encoding == "utf-8-sig" else b""
+    """What stands at the beginning of a file, so that others know its encoding."""
+    return {"utf-8-sig": codecs.BOM_UTF8, "utf-16": codecs.BOM_UTF16_LE}.get(encoding, b"")
 
 
 def encoded(text: str, encoding: str) -> bytes:
     """The text in that encoding; raises JobError for a character that it does not have."""
     try:
-        return text.encode("utf-8" if encoding == "utf-8-sig" else encoding)
+        return text.encode(PLAIN.get(encoding, encoding))
     except UnicodeEncodeError as error:
         raise JobError(not_in(encoding, error.object[error.start : error.end])) from None
 
