@@ -77,13 +77,17 @@ def wide_encoding(head: bytes, chosen: str) -> str:
     return ""
 
 
-def encoding_of(file: BinaryIO) -> str:
-    """UTF-8, or Windows-1252 where samples of the file hardly ever make sense as UTF-8."""
-    size, good, bad = file.seek(0, 2), 0, 0
-    for number in range(SAMPLES if size > SAMPLE else 1):
-        file.seek(size * number // SAMPLES)
+def encoding_of(file: BinaryIO, size: int | None) -> str:
+    """UTF-8, or Windows-1252 where samples of the file hardly ever make sense as UTF-8.
+
+    Without a size they are from the beginning, for a packed file is not unpacked for this alone.
+    """
+    good = bad = 0
+    step = SAMPLE if size is None else max(SAMPLE, size // SAMPLES)
+    for number in range(SAMPLES):
+        file.seek(step * number)
         sample = file.read(SAMPLE)
-        if size > SAMPLE:  # whole lines only, for a character may be cut in two
+        if number or len(sample) == SAMPLE:  # whole lines only, for a character may be cut in two
             sample = sample[sample.find(b"\n") + 1 : sample.rfind(b"\n") + 1]
         if not sample.isascii():
             text = sample.decode("utf-8", "surrogateescape")

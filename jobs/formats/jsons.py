@@ -285,7 +285,7 @@ class _Stream:
         if self._is_whole:
             return False
         self._text, self.at = self._text[self.at :], 0
-        if len(self._text) > RECORD_LIMIT:
+        if len(self._text) >= RECORD_LIMIT:
             raise self.fault(f"a record has more than {RECORD_LIMIT:,} characters")
         self._file.seek(self._position)
         block = self._file.read(max(BLOCK, len(self._text)))

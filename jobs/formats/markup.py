@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from contextlib import closing
+from typing import Protocol
 from xml.parsers import expat
 
 from jobs.definition import JobError
+from jobs.formats.packed import Unpacking
 
 BLOCK = 1 << 15
 PART_LIMIT = 1 << 24  # bytes of a part that describes the workbook
@@ -59,11 +61,11 @@ class Markup:
         self._parser.EndElementHandler = self._listener.end
 
 
-def elements(stream: BinaryIO) -> Iterator[tuple[str, Attributes]]:
+def elements(stream: Unpacking) -> Iterator[tuple[str, Attributes]]:
     """The elements of a small part in their order: their local names and their attributes."""
     size, found = 0, _Elements()
     markup = Markup(found)
-    with stream:
+    with closing(stream):
         while block := stream.read(BLOCK):
             size += len(block)
             if size > PART_LIMIT:

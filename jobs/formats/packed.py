@@ -69,21 +69,33 @@ class Spool(io.RawIOBase):
         if self._size >= offset or self._is_whole:
             return
         self._kept.seek(self._size)
-        while self._size < offset and (block := self._next_block()):
+        while self._size < offset and (block := self._stream.read(BLOCK)):
             self._size += len(block)
             if self._size > self._limit:
                 raise too_large(self._limit)
             self._kept.write(block)
         self._is_whole = self._size < offset
 
-    def _next_block(self) -> bytes:
+
+class Unpacking:
+    """A packed stream that says in a sentence where it is damaged."""
+
+    def __init__(self, stream: Any):
+        self._stream, self._size = stream, 0
+
+    def read(self, size: int) -> bytes:
         try:
-            return self._stream.read(BLOCK)
+            block = self._stream.read(size)
         except DAMAGE as error:
             raise JobError(
                 f"The file is damaged: it cannot be unpacked behind byte {self._size:,} of its "
                 f"content ({error}). Send it again."
             ) from None
+        self._size += len(block)
+        return block
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def spooled(stream: Any, limit: int) -> BinaryIO:
@@ -116,7 +128,7 @@ def too_large(limit: int) -> JobError:
 def ungzipped(file: BinaryIO, size: int) -> BinaryIO:
     """The content of a gzip file."""
     file.seek(0)
-    return spooled(gzip.GzipFile(fileobj=file, mode="rb"), unpacked_limit(size))
+    return spooled(Unpacking(gzip.GzipFile(fileobj=file, mode="rb")), unpacked_limit(size))
 
 
 def open_archive(file: BinaryIO) -> ZipFile:
@@ -135,10 +147,10 @@ def open_archive(file: BinaryIO) -> ZipFile:
     return archive
 
 
-def open_entry(archive: ZipFile, entry: ZipInfo) -> BinaryIO:
+def open_entry(archive: ZipFile, entry: ZipInfo) -> Unpacking:
     """The content of an entry, as a stream that can be read once."""
     try:
-        return archive.open(entry)  # type: ignore[return-value] # it reads bytes, and that is all
+        return Unpacking(archive.open(entry))
     except DAMAGE as error:
         raise JobError(
             f"The zip file is damaged: {entry.filename[:80]!r} cannot be opened ({error}). "

@@ -69,6 +69,7 @@ class _Content:
     file: BinaryIO
     name: str
     size: int | None
+    is_packed: bool = False
     format: str = ""
 
 
@@ -104,7 +105,7 @@ def _text_reader(
         content.size, encoding = None, "utf-8"
     reader: Any
     if chosen == "csv":
-        encoding = encoding or encoding_of(file)
+        encoding = encoding or encoding_of(file, None if content.is_packed else content.size)
         quote = {"none": ""}.get(options.quote, options.quote or quote_of(head_of(file), encoding))
         delimiter = "\t" if options.delimiter == "tab" else options.delimiter
         reader = CsvReader(file, delimiter, encoding, quote, options.header)
@@ -133,11 +134,11 @@ def _taken_out(content: _Content, stack: ExitStack) -> _Content:
     size = content.size or 0
     if packing_of(head_of(content.file)) == "gzip":
         name = content.name.removesuffix(".gz")
-        return _Content(stack.enter_context(ungzipped(content.file, size)), name, None)
+        return _Content(stack.enter_context(ungzipped(content.file, size)), name, None, True)
     archive = stack.enter_context(open_archive(content.file))
     entry = data_entry(archive)
     file = spooled(open_entry(archive, entry), unpacked_limit(size))
-    return _Content(stack.enter_context(file), entry.filename, entry.file_size)
+    return _Content(stack.enter_context(file), entry.filename, entry.file_size, True)
 
 
 def _is_workbook(file: BinaryIO) -> bool:

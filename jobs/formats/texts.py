@@ -6,11 +6,11 @@ import os
 import re
 from array import array
 from tempfile import TemporaryFile
-from typing import BinaryIO
 
 from jobs.definition import JobError
 from jobs.formats.base import CELL_LIMIT
 from jobs.formats.markup import BLOCK, Attributes, Markup
+from jobs.formats.packed import Unpacking
 
 FEW = 50_000  # texts that stay in memory
 FEW_CHARACTERS = 1 << 23
@@ -24,7 +24,7 @@ class SharedTexts:
     `few` are the first ones. The others stand in a temporary file, and only their ends in memory.
     """
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: Unpacking):
         self._stream = stream
         self._markup = Markup(self)
         self._is_read = False

@@ -13,7 +13,7 @@ from zipfile import ZipFile, ZipInfo
 from jobs.definition import JobError
 from jobs.formats.markup import Attributes, elements
 from jobs.formats.numbers import kind_of_format
-from jobs.formats.packed import open_archive, open_entry
+from jobs.formats.packed import Unpacking, open_archive, open_entry
 from jobs.formats.texts import SharedTexts
 
 STYLES_LIMIT = 1 << 17
@@ -61,7 +61,7 @@ class Workbook:
         for kind, target in self._related.values():
             if kind == "sharedStrings" and (entry := self._parts.get(target)):
                 return SharedTexts(open_entry(self.archive, entry))
-        return SharedTexts(BytesIO(NO_TEXTS))
+        return SharedTexts(Unpacking(BytesIO(NO_TEXTS)))
 
     def _add_sheet(self, attributes: Attributes) -> None:
         kind, target = self._related.get(attributes.get("id", ""), ("", ""))

@@ -91,10 +91,12 @@ def opened(data: bytes, name: str = "file", **options):
 
 
 def read(data: bytes, name: str = "file", **options):
-    """All in one batch: header, records, and the warnings of its rows as (row, column, code)."""
+    """All of a file: header, records, and the warnings of its rows as (row, column, code)."""
+    records, refusals = [], []
     with opened(data, name, **options) as reader:
-        batch = reader.batch(100_000)
-        if batch.fault:
-            raise batch.fault
-        refusals = [(batch.rows[each.at], each.column, each.code) for each in batch.refusals]
-        return reader.header, batch.records, refusals
+        while (batch := reader.batch(10_000)).records or batch.fault:
+            if batch.fault:
+                raise batch.fault
+            records += batch.records
+            refusals += [(batch.rows[each.at], each.column, each.code) for each in batch.refusals]
+        return reader.header, records, refusals
