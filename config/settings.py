@@ -304,5 +304,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": variables.text("MILLRACE_LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        # They would tell of every request, some with the tokens in its address.
+        **{name: {"level": "WARNING"} for name in ("azure", "botocore", "paramiko", "urllib3")},
+    },
 }

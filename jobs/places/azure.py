@@ -82,9 +82,9 @@ class Azure:
                 yield
             except HttpResponseError as error:
                 judge(self, path, error.status_code or 500, error.reason or "")
-                raise Unavailable(f"{self} failed at {path!r}: {error.reason}") from error
+                raise Unavailable(f"{self} failed at {path!r}: {error.reason}") from None
             except AzureError as error:
                 cause = error.inner_exception
                 if isinstance(cause, OSError):  # requests' exceptions are of that kind
-                    raise cause from error
-                raise Unavailable(f"{self} failed at {path!r}: {error}") from error
+                    raise cause from None
+                raise Unavailable(f"{self} failed at {path!r}: {type(error).__name__}.") from None

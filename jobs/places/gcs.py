@@ -32,11 +32,11 @@ class GCS:
             self._account: Any = service_account.Credentials.from_service_account_info(
                 json.loads(secret["service_account"]), scopes=[SCOPE]
             )
-        except ValueError as error:
+        except ValueError:
             raise PlaceError(
                 f"The service account for {self} cannot be used: enter the whole JSON file that"
                 " Google has made for it."
-            ) from error
+            ) from None
 
     def __str__(self) -> str:
         return f"The bucket {self.bucket}"

@@ -7,6 +7,7 @@ that a name which changes its address in between leads nowhere else.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from requests_hardened.ip_filter import InvalidIPAddress, get_ip_address
 from jobs.places.base import CONNECT_SECONDS, READ_SECONDS, NotThere, PlaceError, Unavailable
 
 SHOWN = 300  # characters of an answer
+QUERY = re.compile(r"\?[^\s'\")]*")
 TRY_AGAIN = frozenset({408, 425, 429})
 
 
@@ -75,21 +77,28 @@ def connect(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def speaking(place: Any, path: str = "") -> Iterator[None]:
-    """What HTTP raises, as sentences."""
+    """What HTTP raises, as sentences.
+
+    Nothing of the cause is kept: an address may hold a token, and tracebacks are logged.
+    """
     try:
         yield
     except InvalidIPAddress as error:
-        raise PlaceError(_private(place, error)) from error
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise PlaceError(f"{place}: the address cannot be used: {error}") from error
+        raise PlaceError(_private(place, error)) from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise PlaceError(f"{place}: the address cannot be used. Correct the credential.") from None
+    except requests.exceptions.InvalidHeader:
+        raise PlaceError(
+            f"{place}: the secret cannot be sent as a header. Enter it again in the credential."
+        ) from None
     except requests.exceptions.SSLError as error:
         raise PlaceError(
             f"{place} shows no certificate that is trusted: {_short(error)} Have its certificate"
             " put right."
-        ) from error
+        ) from None
     except requests.RequestException as error:
         about = f" about {path!r}" if path else ""
-        raise Unavailable(f"{place} did not answer{about}: {_short(error)}") from error
+        raise Unavailable(f"{place} did not answer{about}: {_short(error)}") from None
 
 
 def judge(place: Any, path: str, status: int, said: str) -> None:
@@ -126,7 +135,8 @@ def _host(url: str | bytes) -> str:
 
 
 def _short(error: Exception) -> str:
-    return f"{str(error)[:SHOWN].rstrip('.')}."
+    """What it says, without the queries of addresses."""
+    return f"{QUERY.sub('', str(error))[:SHOWN].rstrip('.')}."
 
 
 def _timed(connection: socket.socket) -> socket.socket:

@@ -19,6 +19,10 @@ FINGERPRINT = RegexValidator(
     "A fingerprint looks like SHA256:…, as `ssh-keygen -lf` prints it for the server's key.",
 )
 HEADER = RegexValidator(r"^[A-Za-z0-9-]+$", "The name of a header has letters, digits and '-'.")
+PLAIN = RegexValidator(
+    r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z",
+    "It has letters, digits and signs of ASCII only: a header can hold no others.",
+)
 ADDRESS = URLValidator(("https", "http"))
 
 
@@ -120,12 +124,12 @@ class HTTPSForm(forms.Form):
     )
     user = forms.CharField(max_length=200, required=False, help_text="For a user and password.")
     password = SecretField()
-    token = SecretField(help_text="Sent as Authorization: Bearer.")
+    token = SecretField(validators=[PLAIN], help_text="Sent as Authorization: Bearer.")
     header = forms.CharField(
         max_length=100, required=False, validators=[HEADER],
         help_text="For a secret in a header of its own, such as X-Api-Key.",
     )  # fmt: skip
-    header_value = SecretField()
+    header_value = SecretField(validators=[PLAIN])
 
 
 @dataclass(frozen=True)

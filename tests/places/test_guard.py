@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import traceback
 from typing import Any
 
 import pytest
 
-from jobs.places import PlaceError, Unavailable, connect, guard
+from jobs.places import KINDS, PlaceError, Unavailable, connect, guard
 from tests.places.clouds import service_account
 from tests.places.servers import WebServer
 
@@ -104,3 +105,27 @@ def test_a_proxy_of_the_environment_is_not_used(web: WebServer, settings, monkey
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert "answered" in connect("https", {"base_url": web.url}, {}).test()
+
+
+@pytest.mark.parametrize("kind", ["azure", "https"])
+def test_what_goes_wrong_tells_no_token(kind: str, settings):
+    settings.JOBS_PLACE_HOSTS = ["127.0.0.1"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    if kind == "azure":
+        options = {"account": "a", "container": "c", "endpoint": url}
+        place = connect("azure", options, {"sas_token": "sv=2024&sig=the-secret-of-it"})
+    else:
+        place = connect("https", {"base_url": url}, {"token": "the-secret-of-it\nand more"})
+    with pytest.raises((PlaceError, Unavailable)) as raised:
+        place.test()
+    told = "".join(traceback.format_exception(raised.value))
+    assert "the-secret-of-it" not in told
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "snow ☃", " begins with a space"])
+def test_a_token_that_no_header_can_hold_is_refused_without_being_told(token: str):
+    form = KINDS["https"].form({"base_url": "https://a.example.org", "token": f"{token} s3cret"})
+    form.fields["token"].strip = False
+    assert not form.is_valid()
+    assert "s3cret" not in str(form.errors["token"].as_text())
