@@ -28,7 +28,7 @@ def measure(connection: psycopg.Connection, folder: Path, rows: int, rounds: int
     stopped, seen = [], []
     for _ in range(max(LEAST_ROUNDS, rounds)):
         table.empty()
-        own, client = _stop_one(table, file.path, delay=moments.uniform(0, 0.5))
+        own, client = _stop_one(table, file.good_path, delay=moments.uniform(0, 0.5))
         stopped.append(own)
         seen.append(client)
     report = Report(

@@ -58,7 +58,8 @@ class Target:
         return self.connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0]
 
     def forget_writes(self) -> None:
-        """Count what is written to the table from now on."""
+        """Count what is written to the table from now on, and nothing that `fill` has written."""
+        self._run("SELECT pg_stat_force_next_flush()")
         self._run(f"SELECT pg_stat_reset_single_table_counters('{TABLE}'::regclass)")
 
     def writes(self) -> dict[str, int]:

@@ -84,6 +84,11 @@ def test_others_leave_the_rows_that_copy_and_merge_leave(bench: Bench) -> None:
     assert {row[5] for row in found["rows"]} == {"300", "297"}
 
 
+def test_a_stopped_import_has_written_what_it_counts(bench: Bench) -> None:
+    found = bench("stop", rows=60_000)["data"]
+    assert len(found["stopped"]) == len(found["seen"]) == 5
+
+
 def test_files_of_every_format_have_all_rows_and_xlsx_comes_back(bench: Bench) -> None:
     found = bench("files")
     formats = ["csv", "jsonl", "parquet", "xlsx"]  # whose rows the benchmark counts itself
