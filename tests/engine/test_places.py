@@ -180,6 +180,23 @@ def test_an_export_is_sent_under_the_name_that_is_asked_for(placed_worker, launc
     assert execution.steps.last().cursor == [key]
 
 
+def test_what_was_cut_off_while_it_was_sent_is_sent_again(placed_worker, launch, own_queue):
+    Product.objects.get_or_create(sku=f"sent-{uuid.uuid4().hex}")
+    with web_server() as web:
+        web.held.set()
+        found = credential("https", base_url=web.url)
+        execution = launch(EXPORT, queue=own_queue, place=found.name, path="out/%datetime%.csv")
+        until(execution, lambda e: web.asked and e.pid)
+        os.kill(execution.pid, signal.SIGKILL)
+        until(execution, lambda e: e.attempt == 2 and len(web.asked) == 2, 40)
+        web.held.clear()
+        assert finished(execution).status == Status.COMPLETED, execution.error
+    (path,) = {path for _, path, _ in web.asked}
+    assert web.files.keys() == {path}
+    assert hashlib.sha256(web.files[path]).hexdigest() == execution.files.get().sha256
+    assert execution.steps.get(name="export").done >= 1
+
+
 def test_a_stop_is_heard_while_a_slow_place_sends(placed_worker, launch, own_queue):
     with web_server() as web:
         released = threading.Event()

@@ -109,6 +109,7 @@ class WebServer:
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     slow: dict[str, threading.Event] = field(default_factory=dict)
+    held: threading.Event = field(default_factory=threading.Event)  # while set, no PUT is answered
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -141,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         path = self._note()
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        while self.server.kept.held.is_set():
+            threading.Event().wait(0.02)
         if path in self.server.kept.answers:
             self._answer(*self.server.kept.answers[path][::2])
             return
@@ -156,8 +159,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # the client may have been killed
+            self.end_headers()
+            self.wfile.write(body)
 
     def _drip(self, released: threading.Event) -> None:
         """Send a little now and then, until the event is set or nobody listens."""
