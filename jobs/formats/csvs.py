@@ -102,16 +102,9 @@ class CsvReader:
         """Some lines at once, which takes a third of the time; None where each needs a look."""
         start, self._reader = self._next, None
         self.file.seek(start.offset)
-        block = self.file.read(min(BATCH_LIMIT, int(size * self._row_bytes)))
-        block += self.file.readline(LINE_LIMIT)
-        quote = self.quote.encode()
-        if quote and quote in block:  # a line may end within a cell
-            is_open = block.count(quote) % 2
-            while is_open and (line := self.file.readline(LINE_LIMIT)):
-                is_open ^= line.count(quote) % 2
-                block += line
-                if len(block) > 2 * BATCH_LIMIT:
-                    return None
+        block = self._whole_lines(min(BATCH_LIMIT, int(size * self._row_bytes)))
+        if block is None:
+            return None
         try:
             text = block.decode(self.encoding)
             records = self._records(text)
@@ -132,6 +125,22 @@ class CsvReader:
             batch.records = [records[at] for at in taken]
             batch.rows = [rows[at] for at in taken]
         return batch
+
+    def _whole_lines(self, size: int) -> bytes | None:
+        """About so many bytes, which end where a line and no cell ends; None where that is far."""
+        block = self.file.read(size)
+        rest = self.file.readline(LINE_LIMIT)
+        if len(rest) == LINE_LIMIT:
+            return None
+        block += rest
+        quote = self.quote.encode()
+        is_open = bool(quote) and block.count(quote) % 2
+        while is_open and (line := self.file.readline(LINE_LIMIT)):
+            is_open ^= line.count(quote) % 2
+            block += line
+            if len(block) > 2 * BATCH_LIMIT:
+                return None
+        return block
 
     def _records(self, text: str) -> list[list[str]]:
         """The cells of some whole lines; where nothing is quoted, splitting is quicker than csv."""

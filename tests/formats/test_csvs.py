@@ -178,3 +178,53 @@ def test_blocks_give_the_same_rows_as_lines(rows, end, quoting, broken, delimite
             assert batch.has_apostrophes or not any("'" in cell for cell in cells)
         read[positions] = (found, fault, batch.end)
     assert read[True] == read[False]
+
+
+PIECES = [
+    "a",
+    "ab",
+    "é",
+    ";",
+    ";",
+    '"',
+    "\n",
+    "\r\n",
+    "\r",
+    "\0",
+    " ",
+    "'",
+    "\\",
+    "\t",
+    '""',
+    '";"',
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=60).map("".join),
+    st.sampled_from(['"', "'", ""]),
+    st.booleans(),
+)
+def test_reading_by_blocks_and_by_lines_gives_the_same(text, quote, is_latin):
+    data = ("a;b;c\n" + text).encode("latin-1" if is_latin else "utf-8")
+    quick, careful = reader(data, quote=quote), reader(data, quote=quote)
+    careful.keeps_positions = True
+    for source in (quick, careful):
+        source.seek(source.start)
+    by_block, by_line = quick.batch(100), careful.batch(100)
+    assert by_block.records == by_line.records
+    assert (by_block.rows, by_block.suspect) == (by_line.rows, by_line.suspect)
+    assert by_block.end[:2] == by_line.end[:2]
+    assert str(by_block.fault) == str(by_line.fault)
+    if by_block.is_plain:
+        assert not any(
+            mark in cell for row in by_block.records for cell in row for mark in "\\\t\n"
+        )
+
+
+def test_a_line_that_is_too_long_is_never_cut_in_two():
+    wide = ";".join(["x" * 900_000] * 20)
+    source = reader(f"{';'.join(f'c{number}' for number in range(20))}\n{wide}\n")
+    batch = source.batch(1000)
+    assert batch.records == []
+    assert "a line has more than 16,777,216 bytes" in str(batch.fault)
