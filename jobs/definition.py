@@ -241,12 +241,14 @@ class StagedStep(StepOptions):
     and parts so far; it may raise JobError, and what is committed stays.
 
     A step that `rehearses` counts and warns, and writes nothing: its stager is a
-    `RehearsingStager`, and after an interruption it begins anew.
+    `RehearsingStager`, and after an interruption it begins anew. One that does not `overlap`
+    works on Django's connection, for stagers that go through models.
     """
 
     chunks: Callable[[Cursor | None, Pace], Iterator[StagedChunk]]
     stager: Callable[[], Stager]
     rehearses: bool = False
+    overlaps: bool = True
     length: Callable[[], int | None] = lambda: None
     count: Callable[[], int | None] = lambda: None
     columns: Callable[[], list[str] | None] = lambda: None

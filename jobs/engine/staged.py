@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from itertools import cycle
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs.definition import Counters, ItemWarning, Pace, RehearsingStager, StagedChunk, StagedStep
 from jobs.engine import checkpoint
@@ -45,6 +45,7 @@ def run_staged(
     Not overlapped, it works on Django's own connection, inside the caller's transaction.
     """
     pace = Pace()
+    overlapped = overlapped and step.overlaps
     if step.rehearses:  # on one connection, which knows the rows that it has seen
         begin_anew(record, lease)
         overlapped = False
@@ -79,7 +80,7 @@ class _Loader:
         pace: Pace,
     ):
         self.own, self.cursor, self.stager = own, own.cursor(), step.stager()
-        self.judge = step.judge
+        self.judge, self.overlaps = step.judge, step.overlaps
         self.record, self.lease, self.pace = record, lease, pace
         self.rows, self.staging_seconds = 0, 0.0
         self.stager.prepare(self.cursor)
@@ -107,7 +108,7 @@ class _Loader:
 
     def _merge_and_save(self, chunk: StagedChunk, parsed: tuple[ItemWarning, ...]) -> None:
         chunk.warnings = [*parsed]  # without those of a try that was rolled back
-        with self.own.transaction():
+        with self._transaction():
             merged, refused = self._merge_all(chunk)
             checkpoint.save(
                 self.cursor,
@@ -124,8 +125,12 @@ class _Loader:
         return halve(0, self.rows, self._merge, partial(self._warn, chunk))
 
     def _merge(self, low: int, high: int) -> Counters:
-        with self.own.transaction():  # a savepoint
+        with self._transaction():  # a savepoint
             return self.stager.merge(self.cursor, low, high)
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        """One that Django knows of, where the stager works through its models."""
+        return self.own.transaction() if self.overlaps else transaction.atomic()
 
     def _warn(self, chunk: StagedChunk, number: int, error: Exception) -> ItemWarning:
         code, message, *column = getattr(self.stager, "explain", explain)(error)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
 from jobs.definition import Counters, ItemWarning
 from jobs.formats.base import Batch
 
@@ -129,3 +131,10 @@ def shown(value: str) -> str:
     """A text that a database can keep, cut to the length of a warning's value."""
     cut = value if len(value) <= VALUE_LIMIT else value[: VALUE_LIMIT - 1] + "…"
     return cut.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:VALUE_LIMIT]
+
+
+def by_field(error: ValidationError) -> list[tuple[str, ValidationError]]:
+    """What an error says, with the field of each; without one the name is empty."""
+    if not hasattr(error, "error_dict"):
+        return [("", error)]
+    return [(name, each) for name, found in error.error_dict.items() for each in found]

@@ -22,6 +22,7 @@ from jobs.recipes.placed import check_source, source_fields
 from jobs.recipes.spelling import DatePattern
 from jobs.resources import ResourceClass
 
+VALIDATION_CHOICES = [("fields", "By the fields"), ("model", "By the model's own code")]
 DECIMAL_CHOICES = [(".", "Point: 1234.5"), (",", "Comma: 1234,5")]
 
 
@@ -118,6 +119,14 @@ class ImportForm(forms.Form):
         help_text="What new rows get in columns that the file does not have: "
         '{"family": "shoes", "enabled": "0"}. Rows that exist keep what they have.',
     )
+    validation = forms.ChoiceField(
+        choices=VALIDATION_CHOICES,
+        required=False,
+        initial="fields",
+        help_text="By the fields it is fast: their types, choices, validators and the rules of the "
+        "database. By the model every row also goes through full_clean(), save() and signals, "
+        "which is many times slower.",
+    )
     max_failed = forms.IntegerField(
         required=False,
         min_value=0,
@@ -151,6 +160,10 @@ class ImportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
         check_source(self, given)
+        if given.get("validation") == "model":
+            for name, what in (("dry_run", "A dry run"), ("ledger", "The ledger")):
+                if given.get(name):
+                    self.add_error(name, f"{what} goes by the fields: choose that validation.")
         return given
 
 
@@ -158,9 +171,8 @@ def form_of(resource: ResourceClass, form: type[ImportForm]) -> type[ImportForm]
     """The form of one resource's import: it offers what the resource can make use of."""
     fields: dict[str, Any] = {}
     if names := creatable(resource):
-        labels = [
-            capfirst(str(resource.model._meta.get_field(name).verbose_name)) for name in names
-        ]
+        related: list[Any] = [resource.model._meta.get_field(name) for name in names]
+        labels = [capfirst(str(field.verbose_name)) for field in related]
         fields["create_missing"] = forms.MultipleChoiceField(
             choices=list(zip(names, labels, strict=True)),
             required=False,

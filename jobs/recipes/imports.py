@@ -35,6 +35,7 @@ from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, form_of, read_options
 from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge import MergeStager, Mode
+from jobs.recipes.model_rows import ModelStager
 from jobs.recipes.placed import fetch_steps
 from jobs.recipes.rehearsal import RehearsingMergeStager
 from jobs.recipes.rows import RowParser
@@ -43,6 +44,8 @@ from jobs.recipes.staging import Kind, StagedField, staged_fields
 from jobs.recipes.threshold import Threshold
 from jobs.recipes.trees import Tree
 from jobs.resources import Resource, ResourceClass
+
+MODEL_CHUNK = 50  # rows that go through the model between two checkpoints
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,6 @@ class ImportJob(Job):
 
     type = "import"
     resource: ClassVar[ResourceClass]
-    validation: ClassVar[str] = "fields"  # the checks of the model's fields, not its save()
     retry_on = (Unavailable,)
 
     class Parameters(ImportForm):
@@ -82,12 +84,13 @@ class ImportJob(Job):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "resource" in cls.__dict__:
-            cls.Parameters = form_of(cls.resource, cls.Parameters)  # type: ignore[misc]
+            cls.Parameters = form_of(cls.resource, cls.Parameters)  # type: ignore[misc,assignment]
 
     @classmethod
     def needs(cls, parameters: dict[str, Any]) -> set[str]:
         named = parameters.get("create_missing") or ()
-        related = [cls.resource.model._meta.get_field(name).related_model for name in named]
+        fields: list[Any] = [cls.resource.model._meta.get_field(name) for name in named]
+        related = [field.related_model for field in fields]
         return {f"{of._meta.app_label}.add_{of._meta.model_name}" for of in related}
 
     @classmethod
@@ -103,6 +106,7 @@ class ImportJob(Job):
                 chunks=self.chunks,
                 stager=self._stager,
                 rehearses=self._is_dry,
+                overlaps=not self._by_model,
                 length=lambda: self._reader.size,
                 columns=lambda: self._plan.header.names,
                 judge=self._threshold(),
@@ -119,13 +123,19 @@ class ImportJob(Job):
             return str(error)
         return ""
 
-    def _stager(self) -> MergeStager:
+    def _stager(self) -> MergeStager | ModelStager:
         plan, mode = self._plan, self.parameters.get("mode") or Mode.UPSERT
+        if self._by_model:
+            return ModelStager(plan.resource, plan.staged, plan.header, mode)
         if self._is_dry:
             ledger = Ledger(self.workspace.told_to)
             return RehearsingMergeStager(plan.resource, plan.staged, mode=mode, ledger=ledger)
         kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
         return MergeStager(plan.resource, plan.staged, mode=mode, ledger=kept)
+
+    @property
+    def _by_model(self) -> bool:
+        return self.parameters.get("validation") == "model"
 
     @property
     def _is_dry(self) -> bool:
@@ -152,6 +162,7 @@ class ImportJob(Job):
         if cursor and TOLD in cursor:
             return
         plan = self._plan
+        pace = Pace(min(pace.size, MODEL_CHUNK)) if self._by_model else pace
         with self._open:
             reader = self._reader
             if cursor is None:
@@ -250,6 +261,7 @@ class ImportJob(Job):
             spelling,
             guarded=reader.is_guarded,
             makers=self._makers(resource),
+            as_values=self._by_model,
         )
         return Plan(resource, header, staged, parser)
 

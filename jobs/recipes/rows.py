@@ -12,7 +12,7 @@ from jobs.formats.base import Batch
 from jobs.recipes.bound import BoundColumn, Form, objects_of, texts
 from jobs.recipes.copying import escaped
 from jobs.recipes.creating import Maker
-from jobs.recipes.faults import Faults, Parsed
+from jobs.recipes.faults import Faults, Parsed, by_field
 from jobs.recipes.headers import Header
 from jobs.recipes.keys import folded_fields
 from jobs.recipes.spelling import OUR_WAY, Spelling
@@ -27,7 +27,8 @@ class RowParser:
     """Converts the records of one file; made once from its header.
 
     `guarded` says that texts which look like formulas have an apostrophe before them. `makers`, by
-    relation, make the rows that a file names and that are not there.
+    relation, make the rows that a file names and that are not there. With `as_values` the rows are
+    values, not ready for COPY.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class RowParser:
         *,
         guarded: bool = True,
         makers: Mapping[str, Maker] | None = None,
+        as_values: bool = False,
     ):
         self.resource = resource
         self.header = header.names
@@ -46,7 +48,8 @@ class RowParser:
         self.guarded = guarded
         keys = resource.key_fields()
         self.cleans = type(resource).clean is not Resource.clean
-        self.form = _form_of(self.cleans, staged)
+        self.as_values = as_values
+        self.form = _form_of(self.cleans or as_values, staged)
         by_field = {of.field.name: of for of in staged}
         self.cells = [
             BoundColumn(
@@ -73,7 +76,7 @@ class RowParser:
         faults.indexes = indexes
         faults.keys = keys = self._keys(grid)
         values = [bound.read(grid, faults) for bound in self.cells]
-        if self.cleans:
+        if self.form is Form.VALUES:
             rows = self._cleaned_rows(values, faults)
         elif self.form is Form.LINES:
             rows = list(map("\t".join, zip(*self._staged_columns(values), strict=True)))
@@ -178,11 +181,16 @@ class RowParser:
         for place, row in enumerate(self._as_dicts(values)):
             if place not in faults.found and (of := self._clean(row, place, faults)) is not None:
                 cleaned[place] = of
-        columns = (staged.column_of([*cleaned.values()]) for staged in self.staged)
+        columns = [self._column(staged, [*cleaned.values()]) for staged in self.staged]
         rows: list[tuple[Any, ...] | None] = [None] * len(values[0])
         for place, row in zip(cleaned, zip(*columns, strict=True), strict=True):
             rows[place] = row
         return rows
+
+    def _column(self, staged: StagedField, rows: list[dict[str, Any]]) -> list[Any]:
+        if self.as_values:
+            return [row.get(staged.field.name) for row in rows]
+        return staged.column_of(rows)
 
     def _as_dicts(self, values: list[Sequence[Any]]) -> Iterator[dict[str, Any]]:
         """Each row as its fields, those of JSON fields under their keys."""
@@ -201,6 +209,8 @@ class RowParser:
             yield fields
 
     def _clean(self, row: dict[str, Any], place: int, faults: Faults) -> dict[str, Any] | None:
+        if not self.cleans:
+            return row
         given = set(row)
         try:
             cleaned = self.resource.clean(row)
@@ -208,7 +218,7 @@ class RowParser:
             faults.skip(place, str(reason))
             return None
         except ValidationError as error:
-            for name, each in _by_field(error):
+            for name, each in by_field(error):
                 faults.add(place, name, "", each)
             return None
         if set(cleaned) != given:
@@ -220,9 +230,9 @@ class RowParser:
         return cleaned
 
 
-def _form_of(cleans: bool, staged: list[StagedField]) -> Form:
+def _form_of(needs_values: bool, staged: list[StagedField]) -> Form:
     """Lines are by far the quickest; a tree has to look at the values of its rows."""
-    if cleans:
+    if needs_values:
         return Form.VALUES
     is_tree = any(of.kind is Kind.PARENT for of in staged)
     return Form.ENCODED if is_tree else Form.LINES
@@ -236,9 +246,3 @@ def _without_guard(cells: Sequence[str]) -> Sequence[str]:
         cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(TRIGGERS) else cell
         for cell in cells
     ]
-
-
-def _by_field(error: ValidationError) -> list[tuple[str, ValidationError]]:
-    if not hasattr(error, "error_dict"):
-        return [("", error)]
-    return [(name, each) for name, found in error.error_dict.items() for each in found]

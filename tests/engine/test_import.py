@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -35,6 +36,7 @@ def launch_import(prefix: str):
         name: str = "One",
         rows: int = ROWS,
         job: str = "catalog.product.import",
+        **parameters: Any,
     ) -> JobExecution:
         lines = ["sku;name;enabled;family;price-EUR"]
         lines += [
@@ -43,7 +45,9 @@ def launch_import(prefix: str):
         ]
         content = ContentFile("\n".join(lines).encode(), name="products.csv")
         upload = control.upload(content, user=None)
-        execution = control.launch(job=job, parameters={"file": str(upload.pk)}, deferred=True)
+        execution = control.launch(
+            job=job, parameters={"file": str(upload.pk), **parameters}, deferred=True
+        )
         JobExecution.objects.filter(pk=execution.pk).update(queue=queue)
         execution.refresh_from_db()
         return control.activate(execution)
@@ -172,3 +176,53 @@ def test_a_stopped_import_is_continued_behind_its_last_row(worker, launch_import
     assert step.carried == kept.processed
     assert (step.carried + step.processed, kept.created + step.created) == (ROWS, ROWS - BAD)
     assert Product.objects.filter(sku__startswith=prefix).count() == ROWS - BAD
+
+
+def test_an_import_through_the_model_goes_on_after_kill_9(worker, launch_import, prefix):
+    execution = in_the_middle(launch_import(rows=300, validation="model"))
+    os.kill(execution.pid, signal.SIGKILL)
+    done = finished(execution, 90)
+    assert done.status == Status.COMPLETED, done.error
+    step = done.steps.get()
+    assert (step.created, step.failed, step.processed) == (297, 3, 300)
+    assert done.warnings.count() == done.rejected_rows.count() == 3
+    assert Product.objects.filter(sku__startswith=prefix).count() == 297
+    assert done.attempt == 2
+
+
+def test_too_many_failed_rows_end_an_import_behind_whole_chunks(worker, launch_import, prefix):
+    done = finished(launch_import(max_failed=150), 60)
+    assert done.status == Status.FAILED
+    step = done.steps.get()
+    assert done.error.startswith(f"{step.failed:,} of {step.processed:,} rows failed, more than")
+    assert 150 < step.failed < BAD
+    assert step.failed == done.warnings.count() == done.rejected_rows.count()
+    assert Product.objects.filter(sku__startswith=prefix).count() == step.created
+    again = finished(control.continue_(done), 60).steps.get()
+    assert (again.carried + again.processed, step.created + again.created) == (
+        ROWS, ROWS - BAD,
+    )  # fmt: skip
+
+
+def test_the_failed_rows_of_all_parts_count_against_the_limit(worker, launch_import, prefix):
+    done = finished(launch_import(job="samples.split_import", max_failed=200), 60)
+    assert done.status == Status.FAILED
+    assert "more than the 200 that may" in done.error
+    step = done.steps.get()
+    assert 200 < step.failed == done.warnings.count()
+    parts = [part.steps.get().failed for part in done.children.all()]
+    assert max(parts) <= 200  # no part had so many alone
+
+
+def test_duplicates_are_told_once_after_a_kill(worker, prefix):
+    lines = [f"{prefix}-{n % 30_000:06};{n:0250}" for n in range(ROWS)]
+    content = ContentFile("\n".join(["sku;name", *lines]).encode(), name="double.csv")
+    upload = control.upload(content, user=None)
+    execution = control.launch(job="catalog.product.import", parameters={"file": str(upload.pk)})
+    os.kill(in_the_middle(execution).pid, signal.SIGKILL)
+    done = finished(execution, 60)
+    assert done.status == Status.COMPLETED, done.error
+    told = done.warnings.filter(code="overwritten")
+    assert told.exclude(row=None).count() == 1000
+    assert told.get(row=None).message == "Of 10,000 overwritten rows 1,000 are listed."
+    assert told.exclude(row=None).values("row").distinct().count() == 1000
