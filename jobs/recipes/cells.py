@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from django.db import models
 
 from jobs.fields import Field, Kind
@@ -14,18 +12,12 @@ from jobs.formats.written import BOOLEAN, DATE, MOMENT, NUMBER, TEXT, WrittenCol
 # Spreadsheets take these texts for formulas; an apostrophe before them says that they are none.
 FORMULA = r"^''*[=+\-@\t\r]"
 FIRST_CODES = ", ".join(str(ord(letter)) for letter in "'=+-@\t\r")  # quicker than the pattern
+SOME_CODES = ", ".join(str(ord(letter)) for letter in "[tf")  # of lists and truth values, as texts
 DAY = "'YYYY-MM-DD'"
 INSTANT = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 AS_TEXT = r"E'\x01'"  # see XlsxWriter
 SHEET_DIGITS = 15  # which a number of a spreadsheet can have
 SHEET_DAYS = "BETWEEN DATE '1900-03-01' AND DATE '9999-12-31'"
-
-
-class Cell(NamedTuple):
-    """SQL for the text of a cell, and whether it is free text, which might look like a formula."""
-
-    text: str
-    is_free: bool = True
 
 
 def written(field: Field, name: str) -> WrittenColumn:
@@ -49,22 +41,47 @@ def written(field: Field, name: str) -> WrittenColumn:
     return WrittenColumn(name, TEXT)
 
 
-def text_cell(source: str, field: Field) -> Cell:
-    """The text of a cell, as the import takes it."""
+def is_free(field: Field) -> bool:
+    """Whether it is free text, which might look like a formula."""
+    return bool(field.keys) or field.kind is Kind.CODES or written(field, "").kind == TEXT
+
+
+def text_cell(source: str, field: Field) -> str:
+    """The text of a cell, as the import takes it; that of a JSON key goes through `finished`."""
     if field.keys:
-        return Cell(_key_text(source, field.keys))
+        return _key_text(source, field.keys)
     if field.kind is Kind.CODES:
-        return Cell(f"nullif(array_to_string({source}, ','), '')")
+        return f"nullif(array_to_string({source}, ','), '')"
     match written(field, "").kind:
         case "boolean":
-            return Cell(f"CASE {source} WHEN TRUE THEN '1' WHEN FALSE THEN '0' END", is_free=False)
+            return f"CASE {source} WHEN TRUE THEN '1' WHEN FALSE THEN '0' END"
         case "moment":
-            return Cell(f"to_char({source} AT TIME ZONE 'UTC', {INSTANT})", is_free=False)
+            return f"to_char({source} AT TIME ZONE 'UTC', {INSTANT})"
         case "date":
-            return Cell(f"to_char({source}, {DAY})", is_free=False)
+            return f"to_char({source}, {DAY})"
         case "number":
-            return Cell(source, is_free=False)
-    return Cell(f"{source}::text")
+            return source
+    return f"{source}::text"
+
+
+def finished(text: str, source: str, field: Field, *, guard: bool) -> str:
+    """The text, guarded, and a value of JSON as the import takes it.
+
+    The first character tells for nearly all texts that there is nothing to do.
+    """
+    done = guarded(text) if guard and is_free(field) else text
+    if len(field.keys) != 1:
+        return done
+    value = f"({source} -> {quoted(field.keys[0])})"
+    codes = guarded("codes") if guard else "codes"
+    return (
+        f"CASE WHEN ascii({text}) NOT IN ({SOME_CODES}) THEN {done} "
+        f"ELSE CASE jsonb_typeof({value}) WHEN 'array' THEN "
+        f"(SELECT {codes} FROM (SELECT string_agg(part, ',' ORDER BY place) AS codes "
+        f"FROM jsonb_array_elements_text({value}) WITH ORDINALITY AS parts(part, place)) AS list) "
+        f"WHEN 'boolean' THEN CASE WHEN {value}::boolean THEN '1' ELSE '0' END "
+        f"ELSE {done} END END"
+    )
 
 
 def sheet_cell(source: str, field: Field) -> str:
@@ -81,7 +98,7 @@ def sheet_cell(source: str, field: Field) -> str:
         case "number" if column.digits is None or column.digits > SHEET_DIGITS:
             long = f"length({source}::text) > {SHEET_DIGITS + 1}"
             return f"CASE WHEN {long} THEN {AS_TEXT} ELSE '' END || {source}::text"
-    return text_cell(source, field).text
+    return text_cell(source, field)
 
 
 def json_cell(source: str, field: Field) -> str:
@@ -92,12 +109,13 @@ def json_cell(source: str, field: Field) -> str:
         return source
     if written(field, "").kind in {BOOLEAN, NUMBER}:
         return source
-    return text_cell(source, field).text
+    return text_cell(source, field)
 
 
 def guarded(text: str) -> str:
     """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
-    is_formula = f"ascii({text}) IN ({FIRST_CODES}) AND {text} ~ '{FORMULA}'"
+    first = f"ascii({text})"  # most texts begin with a letter, whose code is higher
+    is_formula = f"{first} < 65 AND {first} IN ({FIRST_CODES}) AND {text} ~ '{FORMULA}'"
     return f"CASE WHEN {is_formula} THEN '''' || {text} ELSE {text} END"
 
 
@@ -107,16 +125,5 @@ def quoted(text: str) -> str:
 
 
 def _key_text(source: str, keys: tuple[str, ...]) -> str:
-    """A list with commas, a truth value as 1 or 0, anything else as its text."""
     *outer, last = (quoted(key) for key in keys)
-    if outer:  # a part of a value, such as a unit, which is a text
-        return f"({' -> '.join([source, *outer])} ->> {last})"
-    key = last
-    value = f"({source} -> {key})"
-    return (
-        f"CASE jsonb_typeof({value}) WHEN 'array' THEN "
-        "(SELECT string_agg(part, ',' ORDER BY place) "
-        f"FROM jsonb_array_elements_text({value}) WITH ORDINALITY AS parts(part, place)) "
-        f"WHEN 'boolean' THEN CASE WHEN {value}::boolean THEN '1' ELSE '0' END "
-        f"ELSE {source} ->> {key} END"
-    )
+    return f"({' -> '.join([source, *outer])} ->> {last})"

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.db.models import OuterRef
 from jobs.definition import JobError
 from jobs.fields import Field, Kind, key_fields, own_fields
 from jobs.formats.written import AS_CSV, AS_JSON, AS_SHEET, WriteOptions, WrittenColumn, not_in
-from jobs.recipes.cells import guarded, json_cell, quoted, sheet_cell, text_cell, written
+from jobs.recipes.cells import finished, json_cell, quoted, sheet_cell, text_cell, written
 from jobs.selection import Selection
 
 LINES = 512  # of a file that are handed on together
@@ -50,7 +50,9 @@ class RowSource:
         return found
 
     def count(self) -> int:
-        self.cursor.execute(f"SELECT count(*) FROM {self.inner}", self.params)
+        rows = self.selection.queryset().order_by().values("pk")  # none of the joins of columns
+        sql, params = rows.query.sql_with_params()
+        self.cursor.execute(f"SELECT count(*) FROM ({sql}) AS q", params)
         (found,) = self.cursor.fetchall()
         return int(found[0])
 
@@ -65,7 +67,7 @@ class RowSource:
         elif copies == AS_SHEET:
             selected, how = self._cells(sheet_cell), "FORMAT text, NULL ''"
         else:
-            selected = self._texts(guard=options.guard and copies == AS_CSV)
+            selected = self._cells(text_cell, guard=options.guard and copies == AS_CSV)
         encoding = ENCODINGS[options.encoding if copies == AS_CSV else "utf-8"]
         statement = f"COPY ({selected}) TO STDOUT ({how}, ENCODING '{encoding}')"
         try:
@@ -78,21 +80,19 @@ class RowSource:
 
     # --- the outer query ----------------------------------------------------------------------
 
-    def _texts(self, *, guard: bool) -> str:
-        cells = [text_cell(self._source(field), field) for field in self.fields]
-        if not guard:
-            return f"SELECT {', '.join(cell.text for cell in cells)} FROM {self.inner}"
-        texts = ", ".join(f"{cell.text} AS t{number}" for number, cell in enumerate(cells))
-        listed = ", ".join(
-            guarded(f"t{number}") if cell.is_free else f"t{number}"
-            for number, cell in enumerate(cells)
-        )
+    def _cells(self, cell: Callable[[str, Field], str], *, guard: bool = False) -> str:
+        texts = [
+            f"{cell(self._source(field), field)} AS t{number}"
+            for number, field in enumerate(self.fields)
+        ]
+        keyed = {f"c{self.places[field.path]}" for field in self.fields if field.keys}
+        done = [
+            finished(f"t{number}", f"c{self.places[field.path]}", field, guard=guard)
+            for number, field in enumerate(self.fields)
+        ]
         # OFFSET 0 keeps PostgreSQL from working each text out again wherever it is named.
-        return f"SELECT {listed} FROM (SELECT {texts} FROM {self.inner} OFFSET 0) AS texts"
-
-    def _cells(self, cell: Any) -> str:
-        listed = ", ".join(cell(self._source(field), field) for field in self.fields)
-        return f"SELECT {listed} FROM {self.inner}"
+        inner = f"SELECT {', '.join([*texts, *sorted(keyed)])} FROM {self.inner} OFFSET 0"
+        return f"SELECT {', '.join(done)} FROM ({inner}) AS texts"
 
     def _objects(self, names: Sequence[str]) -> str:
         cells = [json_cell(self._source(field), field) for field in self.fields]
