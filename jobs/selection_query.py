@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from jobs.fields import OPERATORS
 from jobs.resources import ResourceClass
 from jobs.selection import Selection
 
+LISTS = frozenset({"in", "not in", "between"})  # operators with several values
 NAMES = ("filter", "search", "columns", "order")
 WORDS = sorted({word for words in OPERATORS.values() for word in words}, key=len, reverse=True)
 WRITTEN = re.compile(rf"(.+?) ({'|'.join(map(re.escape, WORDS))})(?: (.*))?", re.DOTALL)
@@ -58,7 +60,9 @@ def condition_from(text: str) -> Condition:
             "invalid_filter",
         )
     field, operator, value = found.groups()
-    return Condition(field, operator, None if operator in ALONE else _value(value or ""))
+    if operator in ALONE:
+        return Condition(field, operator)
+    return Condition(field, operator, _list(value or "") if operator in LISTS else value or "")
 
 
 def text_of(condition: Condition) -> str:
@@ -68,13 +72,11 @@ def text_of(condition: Condition) -> str:
     return f"{condition.field} {condition.operator} {_text(condition.value)}"
 
 
-def _value(text: str) -> Any:
+def _list(text: str) -> list[Any]:
     if text.startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
+        with suppress(ValueError):
+            return list(json.loads(text))
+    return [each.strip() for each in text.split(",")]
 
 
 def _text(value: Any) -> str:

@@ -112,7 +112,7 @@ def test_selected_rows_are_exported_alone(client, products):
     chosen = [products[number].pk for number in (7, 2)]
     form = {"action": "export_rows", "_selected_action": chosen}
     page = client.post(LIST, form).content.decode()
-    assert "2 products as they are listed and selected" in page
+    assert "2 products, as listed and selected" in page
     assert f'<input type="hidden" name="_selected_action" value="{chosen[0]}">' in page
     execution = launched(client, EXPORT, _selected_action=chosen)
     assert meant(execution) == ["S002", "S007"]
@@ -127,7 +127,7 @@ def test_all_across_pages_lead_to_the_filters_of_the_list(client, products):
     }
     answer = client.post(f"{LIST}?enabled__exact=1", form)
     assert answer.url == f"{EXPORT}?enabled__exact=1"
-    assert "8 products as they are listed." in client.get(answer.url).content.decode()
+    assert "8 products, as listed." in client.get(answer.url).content.decode()
 
 
 def test_rows_that_come_after_are_not_exported(client, products):

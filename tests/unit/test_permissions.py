@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 
+from jobs.conditions import Condition
+from jobs.fields import field_named
 from jobs.models import JobExecution, JobProfile, ProfileGrant, Upload
 from jobs.permissions import (
     Denied,
@@ -16,6 +18,7 @@ from jobs.permissions import (
     visible_to,
 )
 from jobs.resources import RESOURCES
+from jobs.selection import Selection
 from tests.people import ImportThings, RunProgram, execution, person, two_jobs  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +252,20 @@ def test_a_refusal_is_raised_with_its_decision(people):
         require(people["User"], "operate_queues")
     assert caught.value.decision.needs == "jobs.operate_queues"
     require(people["Operator"], "operate_queues")
+
+
+def test_rows_are_seen_by_who_may_view_every_model_that_they_are_read_from(people):
+    product = RESOURCES["catalog.product"]
+    beyond = field_named(product, "family.attribute_as_label")
+    rows = Selection(resource=product, filters=(Condition(beyond.name, "empty"),))
+    user = people["User"]
+    assert may(user, "view", beyond)
+    assert may(user, "view", rows)
+    Group.objects.get(name="User").permissions.remove(
+        Permission.objects.get(codename="view_family")
+    )
+    user = User.objects.get(pk=user.pk)
+    for target in (beyond, rows):
+        assert may(user, "view", target).needs == "catalog.view_family"
+    assert may(user, "view", Selection(resource=product))
+    assert not may(people["Operator"], "view", Selection(resource=product)).visible

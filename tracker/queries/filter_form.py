@@ -66,6 +66,9 @@ class FilterForm:
             return Condition(self.by.name, operator)
         if operator == "between":
             return Condition(self.by.name, operator, [*self.given[:1], self.until])
+        if operator in {"in", "not in"}:
+            given = [each.strip() for text in self.given for each in text.split(",")]
+            return Condition(self.by.name, operator, [each for each in given if each])
         return Condition(self.by.name, operator, ",".join(self.given))
 
     @cached_property

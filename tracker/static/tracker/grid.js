@@ -53,3 +53,21 @@ document.addEventListener("keydown", (event) => {
 
 if (all) all.hidden = boxes.length === 0;
 tell();
+
+// Of a filter only what its operator needs; without this script every input is there.
+const filter = document.querySelector("[data-filter]");
+
+function fit() {
+  const operator = filter.elements.operator.value;
+  const alone = ["empty", "not empty", "is true", "is false"].includes(operator);
+  const parts = { value: alone, until: operator !== "between" };
+  for (const [name, unused] of Object.entries(parts)) {
+    const part = filter.querySelector(`[data-${name}]`);
+    if (part) part.hidden = unused;
+  }
+}
+
+if (filter) {
+  filter.elements.operator.addEventListener("change", fit);
+  fit();
+}
