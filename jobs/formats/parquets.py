@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from jobs.definition import JobError
 from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, Refusal, check_names
-from jobs.formats.jsons import json_text
+from jobs.formats.jsontext import json_text
 from jobs.formats.numbers import plain
 
 MISSING = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
-from jobs.formats.jsons import BLOCK
+from jobs.formats.jsontext import BLOCK
 from tests.formats.files import opened, read
 
 
