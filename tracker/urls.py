@@ -4,8 +4,10 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from tracker.views import (
+    corrections,
     credentials,
     dashboard,
+    downloads,
     execution,
     executions,
     mapping,
@@ -31,6 +33,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/log/", execution.log, name="log"),
     path("executions/<uuid:pk>/log.txt", execution.log_file, name="log_file"),
     path("executions/<uuid:pk>/files/<int:file_pk>/", execution.download, name="file"),
+    path("executions/<uuid:pk>/rejected/", downloads.rejected, name="rejected_file"),
     path("executions/<uuid:pk>/rejected/<int:row>/", execution.rejected_row, name="rejected_row"),
     path("executions/<uuid:pk>/stop/", requests.stop, name="stop"),
     path("executions/<uuid:pk>/abort/", requests.abort, name="abort"),
@@ -40,6 +43,7 @@ urlpatterns = [
     path("executions/<uuid:pk>/continue/", requests.again, {"ask": "continue"}, name="continue"),
     path("executions/<uuid:pk>/for-real/", requests.again, {"ask": "for_real"}, name="for_real"),
     path("executions/<uuid:pk>/undo/", undo.undo, name="undo"),
+    path("executions/<uuid:pk>/send-back/", corrections.send, name="send_back"),
     path("executions/<uuid:pk>/relaunch/", requests.again, {"ask": "relaunch"}, name="relaunch"),
     path(
         "executions/<uuid:pk>/retry-failed/",
@@ -59,6 +63,7 @@ urlpatterns = [
     path("imports/", profiles.profiles, {"kind": "import"}, name="imports"),
     path("exports/", profiles.profiles, {"kind": "export"}, name="exports"),
     path("profiles/<slug:code>/", profiles.profile, name="profile"),
+    path("profiles/<slug:code>/template/", downloads.template, name="template"),
     path("profiles/<slug:code>/change/", profiles.change_profile, name="change_profile"),
     path("profiles/<slug:code>/files/<uuid:upload>/", mapping.mapping, name="mapping"),
     path("data/", resources.resources, name="resources"),

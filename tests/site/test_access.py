@@ -15,6 +15,7 @@ DOORS = {
     "page": ("", "get", "view"),
     "warnings": ("?tab=warnings", "get", "view_contents"),
     "row": ("rejected/1/", "get", "view_contents"),
+    "rejected": ("rejected/", "get", "download"),
     "log": ("log/", "get", "view_contents"),
     "log.txt": ("log.txt", "get", "view_contents"),
     "debug": ("log/?stream=debug", "get", "view_debug_log"),
@@ -36,6 +37,7 @@ def there(bob, execution):
         file = ExecutionFile.objects.create(
             execution=found, role="input", name="x.csv", file=up.file.name, size=1, sha256="x"
         )
+        found.steps.update(columns=["sku"])
         RejectedRow.objects.create(execution=found, step=found.steps.get(), row=1, cells=["x"])
         return found, file
 

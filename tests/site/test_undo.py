@@ -3,6 +3,7 @@
 import html
 
 import pytest
+from django.db.models.functions import Now
 
 from catalog.jobs import ProductResource
 from catalog.models import Family, Product
@@ -100,7 +101,9 @@ def test_it_is_undone_by_an_execution_that_both_pages_tell_of(doras, doras_impor
     page = doras.get(done.get_absolute_url()).content.decode()
     assert "This is being undone." in page
     assert undo.get_absolute_url() in page
-    JobExecution.objects.filter(pk=undo.pk).update(status=Status.COMPLETED)
+    JobExecution.objects.filter(pk=undo.pk).update(
+        status=Status.COMPLETED, started_at=Now(), finished_at=Now()
+    )
     page = doras.get(done.get_absolute_url())
     assert undo.get_absolute_url() in page.content.decode()
     buttons = {button.action: button.reason for button in page.context["page"].buttons}

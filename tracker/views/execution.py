@@ -18,6 +18,7 @@ from jobs.models import ConsoleText, JobExecution
 from jobs.permissions import require, visible_notifications, visible_to
 from tracker import live
 from tracker.access import signed_in
+from tracker.corrections import RejectedFile
 from tracker.queries import notifications, tabs
 from tracker.queries.changes import Changes
 from tracker.queries.execution import COUNTS, TABS, ExecutionPage, token
@@ -84,7 +85,7 @@ def _log(page: ExecutionPage, request: Request) -> dict[str, Any]:
 
 
 def _files(page: ExecutionPage, request: Request) -> dict[str, Any]:
-    return {"files": page.files}
+    return {"files": page.files, "rejected": RejectedFile(request, page.execution)}
 
 
 def _parameters(page: ExecutionPage, request: Request) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jobs.models import JobExecution
 from jobs.permissions import require, visible_notifications, visible_profiles
 from tracker import live
 from tracker.access import signed_in
+from tracker.corrections import FORMATS
 from tracker.forms import RunForm, SavedForm
 from tracker.mapping import is_mapped
 from tracker.queries import profiles as queries
@@ -72,11 +73,11 @@ def _launch(request: Request, page: queries.ProfilePage) -> HttpResponse:
         launched = context["run"].launch(request.user)
     except control.Refused as refused:
         messages.error(request, str(refused))
-        return _to(request, page.profile.get_absolute_url())
+        return go_to(request, page.profile.get_absolute_url())
     if launched is None:
         return _with_errors(request, context)
     announce(request, launched)
-    return _to(request, launched.get_absolute_url())
+    return go_to(request, launched.get_absolute_url())
 
 
 def _look_first(
@@ -88,7 +89,7 @@ def _look_first(
         return _with_errors(request, context)
     address = reverse("tracker:mapping", args=[page.profile.code, upload.pk])
     changed = json.dumps(context["run"].changed, cls=DjangoJSONEncoder)
-    return _to(request, f"{address}?{urlencode({'with': changed})}")
+    return go_to(request, f"{address}?{urlencode({'with': changed})}")
 
 
 def _with_errors(request: Request, context: dict[str, Any]) -> HttpResponse:
@@ -104,6 +105,7 @@ def _context(request: Request, page: queries.ProfilePage) -> dict[str, Any]:
         "profile": page.profile,
         "run": RunForm(page.profile, request),
         "is_mapped": is_mapped(page.profile),
+        "templates": FORMATS,
         "curl": queries.curl(page.profile, origin),
         "command_line": queries.command_line(page.profile),
     }
@@ -134,5 +136,5 @@ def announce(request: Request, launched: JobExecution) -> None:
     messages.success(request, format_html(text, launched.name, tracker))
 
 
-def _to(request: Request, address: str) -> HttpResponse:
+def go_to(request: Request, address: str) -> HttpResponse:
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
