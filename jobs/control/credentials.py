@@ -15,12 +15,13 @@ from django.db.models import Q
 from jobs.control.refusals import Refused
 from jobs.credentials import NoKey, reach, seal, unseal
 from jobs.definition import InvalidParameters, JobClass, JobError
-from jobs.models import Credential, JobProfile, Schedule
+from jobs.models import Credential, JobExecution, JobProfile, Schedule
 from jobs.models.base import ClockNow
 from jobs.parameters import Given
 from jobs.permissions import require
 from jobs.places import KINDS, folders, place_fields
 from jobs.places.fields import FOLDER
+from jobs.states import OPEN
 
 log = logging.getLogger("jobs.audit")
 
@@ -98,8 +99,10 @@ def delete_credential(credential: Credential, *, by: User | None = None) -> None
         named = Q(parameters__contains={"place": row.name})
         users = [f"“{found}”" for found in JobProfile.objects.filter(named)[:5]]
         users += [f"the schedule “{found}”" for found in Schedule.objects.filter(named)[:5]]
+        opened = JobExecution.objects.filter(named, status__in=OPEN)[:5]
+        users += [f"“{found.name}”, which has not ended" for found in opened]
         if users:
-            raise Refused(f"{row.name!r} is used by {', '.join(users)}: name another place there.")
+            raise Refused(f"{row.name!r} is used by {', '.join(users)}: name another place first.")
         row.delete()
     log.info("%s deleted the credential %s.", _who(by), credential.name)
 

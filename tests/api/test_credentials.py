@@ -160,6 +160,13 @@ def test_a_credential_that_a_profile_names_stays(keeper, supplier):
     assert "is used by “Feed”" in answer.json()["detail"]
 
 
+def test_a_credential_that_something_open_uses_stays(keeper, supplier, execution):
+    found = execution(parameters={"place": "supplier"})
+    keeper.problem(keeper.delete("credentials/supplier/"), 409, "refused")
+    control.stop(found)
+    assert keeper.delete("credentials/supplier/").status_code == 204
+
+
 def test_secrets_move_to_a_new_key_and_the_old_one_may_go(supplier, settings, capsys):
     settings.JOBS_CREDENTIAL_KEYS = [OLD, KEY]
     call_command("jobs", "rotate-credentials")
