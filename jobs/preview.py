@@ -72,7 +72,7 @@ def preview(job: JobClass, upload: Upload, parameters: dict[str, Any] | None = N
     options = read_options(parameters or {})
     try:
         file: Any = upload.file.open("rb")
-        with file, open_reader(file, upload.name, options) as reader:
+        with file, open_reader(file, upload.name, options, ROWS) as reader:
             reader.seek(reader.start)
             batch = reader.batch(ROWS)
             said, header, rows = reader.said(), reader.header, batch.records[:ROWS]

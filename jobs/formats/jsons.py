@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from jobs.definition import JobError
@@ -41,20 +42,21 @@ class Broken(NamedTuple):
 class JsonReader:
     """What JSON lines and arrays have in common.
 
-    The columns are the keys of all objects, so that a file is read once for them; `known` spares
-    that. In `json_columns` lists stay JSON text, elsewhere a list of texts is codes with commas.
+    The columns are the keys of all objects, so that a file is read once for them, or with a
+    `sample` so many objects only. In `json_columns` lists stay JSON text, elsewhere a list of
+    texts is codes with commas.
     """
 
     format: str
     is_guarded = False
     size: int | None = None
 
-    def __init__(self, file: BinaryIO, known: Sequence[str] = ()):
+    def __init__(self, file: BinaryIO, sample: int | None = None):
         self.file = file
         self.takes: Callable[[int, list[str]], bool] | None = None
         self.json_columns: Collection[str] = ()
         self.start = self._find_start()
-        self.header = list(known) or self._find_columns()
+        self.header = self._find_columns(sample)
         check_names(self.header)
         self.seek(self.start)
 
@@ -135,9 +137,9 @@ class JsonReader:
             return ",".join(value)
         return json_text(value)
 
-    def _find_columns(self) -> list[str]:
+    def _find_columns(self, sample: int | None) -> list[str]:
         columns: dict[str, None] = {}
-        for record in self._read_from(self.start):
+        for record in islice(self._read_from(self.start), sample):
             if type(record.value) is dict and not record.value.keys() <= columns.keys():
                 columns |= dict.fromkeys(record.value)
                 if len(columns) > COLUMN_LIMIT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -75,12 +75,12 @@ class _Content:
 
 @contextmanager
 def open_reader(
-    file: BinaryIO, name: str, options: Options, known: Sequence[str] = ()
+    file: BinaryIO, name: str, options: Options, sample: int | None = None
 ) -> Iterator[Reader]:
     """The reader of an uploaded file; `name` is only a hint at what the file is.
 
-    `known` are its columns, where they are known: JSON is not read twice then. Raises JobError for
-    a file that cannot be read, in words for the person who sent it.
+    With a `sample` the columns of JSON are looked for in so many records, not in all. Raises
+    JobError for a file that cannot be read, in words for the person who sent it.
     """
     with ExitStack() as stack:
         content = _unpacked(_Content(file, name, file.seek(0, 2)), stack)
@@ -93,11 +93,11 @@ def open_reader(
             case "parquet":
                 yield ParquetReader(content.file)
             case chosen:
-                yield _text_reader(chosen, content, options, known, stack)
+                yield _text_reader(chosen, content, options, sample, stack)
 
 
 def _text_reader(
-    chosen: str, content: _Content, options: Options, known: Sequence[str], stack: ExitStack
+    chosen: str, content: _Content, options: Options, sample: int | None, stack: ExitStack
 ) -> Reader:
     file, encoding = content.file, options.encoding
     if wide := wide_encoding(head_of(file), encoding):
@@ -111,7 +111,7 @@ def _text_reader(
         reader = CsvReader(file, delimiter, encoding, quote, options.header)
         reader.said_encoding = "utf-16" if wide else encoding
     else:
-        reader = {"jsonl": JsonLinesReader, "json": JsonArrayReader}[chosen](file, known)
+        reader = {"jsonl": JsonLinesReader, "json": JsonArrayReader}[chosen](file, sample)
     reader.size = content.size
     return reader
 

@@ -1,5 +1,6 @@
 """JSON lines and JSON arrays: cells, columns, broken records, and going on at any of them."""
 
+import io
 import json
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
+from jobs.formats.base import Options
 from jobs.formats.jsontext import BLOCK
+from jobs.formats.reading import open_reader
 from tests.formats.files import opened, read
 
 
@@ -117,10 +120,13 @@ def test_a_record_longer_than_a_block_is_read():
     ]
 
 
-def test_known_columns_spare_the_first_pass():
-    data = lines({"a": 1}, {"a": 2})
-    with opened(data) as reader:
-        assert type(reader)(reader.file, ["a"]).batch(5).records == [["1"], ["2"]]
+def test_a_sample_spares_reading_the_whole_file_for_its_columns():
+    data = b'[{"a": 1}, {"a": 2}, {"b": 3}, broken'
+    with open_reader(io.BytesIO(data), "x", Options(), sample=2) as reader:
+        assert reader.header == ["a"]
+        assert reader.batch(2).records == [["1"], ["2"]]
+    with pytest.raises(JobError, match="broken in line 1"):
+        read(data)
 
 
 keys = st.sampled_from(["a", "b", "ä"])
