@@ -77,7 +77,7 @@ def receipt(execution: JobExecution) -> dict[str, Any] | None:
     took = None
     if execution.finished_at:
         took = (execution.finished_at - execution.stop_requested_at).total_seconds()
-    kept = sum(step.kept for step in steps)
+    kept = 0 if execution.dry_run else sum(step.kept for step in steps)
     total = sum(known) if totals and len(known) == len(totals) else None
     children = execution.children.count()
     resumable = not cannot_continue(execution) and any(step.cursor for step in steps)
@@ -107,6 +107,8 @@ def _words(
     resumable: bool,
 ) -> str:
     written = f"{kept:,}{f' of {total:,}' if total else ''} items are done and stay"
+    if execution.dry_run:
+        written = "it was a dry run, and nothing was written"
     if children:
         written += f", with those of {children:,} {'child' if children == 1 else 'children'}"
     if execution.status in {Status.STOPPED, Status.ABORTED}:

@@ -167,7 +167,8 @@ def _summary(record: StepExecution) -> str:
     """What a step did, for the console: `Import rows: 5 processed: 3 created, 2 failed.`"""
     record.refresh_from_db()
     parts = [f"{getattr(record, name):,} {name}" for name in COUNTERS if getattr(record, name)]
-    return f"{record}: {record.processed:,} processed{': ' if parts else ''}{', '.join(parts)}."
+    said = f"{record}: {record.processed:,} processed{': ' if parts else ''}{', '.join(parts)}."
+    return f"{said} Nothing was written." if record.execution.dry_run else said
 
 
 def _end(
