@@ -33,9 +33,14 @@ class Ledger:
         """Have times written the same way by every session, so that images can be compared."""
         cursor.execute("SET TIME ZONE 'UTC'")
 
-    def parameters(self, chunk: StagedChunk) -> dict[str, Any]:
-        """What the statements need to know about the rows of a chunk."""
-        return {"execution": self.execution_id, "rows": chunk.row_numbers, "keys": chunk.keys}
+    def parameters(self, chunk: StagedChunk, low: int, high: int) -> dict[str, Any]:
+        """What the statements need to know about these rows of a chunk."""
+        taken = slice(max(low, 0), max(high, 0))
+        return {
+            "execution": self.execution_id,
+            "rows": chunk.row_numbers[taken],
+            "keys": chunk.keys[taken],
+        }
 
     def insert(self, many: Sequence[tuple[str, str, str]]) -> str:
         """The beginning of an INSERT from `source`, to which `written w` is still to be joined.
@@ -50,8 +55,8 @@ class Ledger:
                 CASE WHEN w.pk IS NULL THEN 'unchanged'
                     WHEN w.created THEN 'created' ELSE 'updated' END,
                 {", ".join(images)}
-            FROM source JOIN unnest(%(rows)s::bigint[], %(keys)s::text[])
-                WITH ORDINALITY AS given(number, key, place) ON given.place = source.n + 1"""
+            FROM source JOIN unnest(%(rows)s::bigint[], %(keys)s::text[]) WITH ORDINALITY
+                AS given(number, key, place) ON given.place = source.n - %(low)s + 1"""
 
     def note(self, column: str) -> str:
         """A further part of a statement: add what `linked` (pk, before, after) did to a column."""

@@ -103,8 +103,10 @@ class MergeStager:
 
     def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
         superseded = self._superseded(low, high)
-        bounds = {"low": low, "high": high, "superseded": [*superseded]}
-        cursor.execute(self._statement, self._constants | self._given | bounds)
+        bounds: dict[str, Any] = {"low": low, "high": high, "superseded": [*superseded]}
+        if self.ledger:
+            bounds |= self.ledger.parameters(self.chunk, low, high)
+        cursor.execute(self._statement, self._constants | bounds)
         created, updated, given, written, left_out, line = _only_row(cursor)
         if self.parent:
             bounds["superseded"] += left_out or []
@@ -120,11 +122,6 @@ class MergeStager:
             unchanged=given - created - updated - skipped,
             skipped=len(superseded) + skipped,
         )
-
-    @property
-    def _given(self) -> dict[str, Any]:
-        """The parameters of the ledger's lines."""
-        return self.ledger.parameters(self.chunk) if self.ledger else {}
 
     def _superseded(self, low: int, high: int) -> dict[int, int]:
         """Of the rows of this range with the same key, all but the last: number to the last's."""
@@ -376,7 +373,7 @@ class MergeStager:
             WHERE t.{self.pk} = link.pk AND t.{column} IS DISTINCT FROM link.parent
             RETURNING t.{self.pk} AS pk, old.{column} AS before, new.{column} AS after){noted}
             SELECT pk FROM linked""",
-            bounds | self._given | {"line": line},
+            bounds | {"line": line},
         )
         linked = {pk for (pk,) in cursor.fetchall()}
         if linked:
