@@ -55,11 +55,11 @@ def has_begun(execution: JobExecution) -> JobExecution:
 
 
 @contextmanager
-def held(prefix: str) -> Iterator[None]:
-    """Another session holds the row in the middle, so that nobody comes past it."""
+def held(prefix: str, number: int) -> Iterator[None]:
+    """Another session holds a row, so that nobody comes past it."""
     with own_connection() as other, other.transaction(force_rollback=True):
-        held = [f"{prefix}-{ROWS // 2:06}"]
-        other.execute("SELECT FROM catalog_product WHERE sku = %s FOR UPDATE", held)
+        sku = f"{prefix}-{number:06}"
+        other.execute("SELECT FROM catalog_product WHERE sku = %s FOR UPDATE", [sku])
         yield
 
 
@@ -123,16 +123,16 @@ def test_a_dry_run_that_is_killed_begins_anew(worker, launch_import, prefix):
 def test_an_import_and_its_undo_are_stopped_half_way(worker, launch_import, prefix):
     finished(launch_import())
     before = table(prefix)
-    with held(prefix):
+    with held(prefix, ROWS - 200):
         second = has_begun(launch_import("Two"))
         control.stop(second)
     assert finished(second).status == Status.STOPPED
     assert table(prefix) != before
-    with held(prefix):
+    with held(prefix, 200):
         undo = has_begun(control.undo(second))
         control.stop(undo)
     assert finished(undo).status == Status.STOPPED
-    assert undo.steps.get().processed < second.steps.get().processed
+    assert undo.steps.get().processed < second.steps.get().kept
     rest = finished(control.continue_(undo), 60)
     assert rest.status == Status.COMPLETED, rest.error
     assert rest.steps.get().skipped == 0
@@ -144,7 +144,7 @@ def test_an_undo_is_exact_through_kill_9(worker, launch_import, prefix):
     before = table(prefix)
     second = finished(launch_import("Two"))
     changed = second.steps.get().updated
-    with held(prefix):
+    with held(prefix, 200):
         undo = has_begun(control.undo(second))
         os.kill(undo.pid, signal.SIGKILL)
     assert finished(undo, 60).status == Status.COMPLETED, undo.error
