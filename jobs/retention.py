@@ -26,6 +26,8 @@ from jobs.models import (
     JobExecution,
     Notification,
     OutboxMessage,
+    RejectedRow,
+    RowChange,
     StepWarning,
     Upload,
     discard_files,
@@ -80,6 +82,13 @@ class Rules:
         of_age = ended(FINISHED, settings.JOBS_KEEP_LOG_DAYS)
         going_too = Q(pk__in=going.values("pk")) | Q(parent__in=going.values("pk"))
         return JobExecution.objects.filter(going_too | Q(pk__in=of_age.values("pk")))
+
+    def ledgers(self) -> QuerySet[JobExecution]:
+        """Executions whose ledger and rejected rows go; what is being undone keeps them."""
+        of_age = ended(FINISHED, settings.JOBS_KEEP_LEDGER_DAYS)
+        undoing = JobExecution.objects.filter(undoes=OuterRef("pk"), status__in=OPEN)
+        going = Q(pk__in=self.executions().values("pk")) | Q(pk__in=of_age.values("pk"))
+        return JobExecution.objects.filter(going).filter(~Exists(undoing))
 
 
 def ended(statuses: Any, days: float) -> QuerySet[JobExecution]:
@@ -145,8 +154,10 @@ class Prune(Job):
     def steps(self) -> list[ChunkStep]:
         rules = Rules.of(self.parameters["older_than_days"], self.parameters["statuses"])
         return [
-            _logs("warnings", StepWarning, rules),
-            _logs("log", ConsoleText, rules),
+            _logs("warnings", "Warnings", StepWarning, rules.logged),
+            _logs("log", "Log", ConsoleText, rules.logged),
+            _logs("ledger", "Ledgers", RowChange, rules.ledgers),
+            _logs("rejected_rows", "Rejected rows", RejectedRow, rules.ledgers),
             ChunkStep(
                 name="executions",
                 read=lambda cursor: newest_first(rules.executions(), cursor),
@@ -168,10 +179,13 @@ class Prune(Job):
         ]
 
 
-def _logs(name: str, model: type[Model], rules: Rules) -> ChunkStep:
+def _logs(
+    name: str, label: str, model: type[Model], owners: Callable[[], QuerySet[JobExecution]]
+) -> ChunkStep:
     return ChunkStep(
         name=name,
-        read=lambda cursor: belongings(model, rules.logged(), cursor),
+        label=label,
+        read=lambda cursor: belongings(model, owners(), cursor),
         write=lambda ids: delete_still(model._default_manager.all(), ids),
         size=AT_ONCE,
     )
@@ -264,11 +278,13 @@ def sweep(names: Sequence[str]) -> Counters:
 
 def preview(rules: Rules) -> dict[str, int]:
     """How many of each would go now. Uploads that become unused by it are not among them."""
-    logged = rules.logged().values("pk")
+    logged, ledgers = rules.logged().values("pk"), rules.ledgers().values("pk")
     return {
         "executions": rules.executions().count(),
         "warnings": StepWarning.objects.filter(execution__in=logged).count(),
         "pieces of logs": ConsoleText.objects.filter(execution__in=logged).count(),
+        "lines of ledgers": RowChange.objects.filter(execution__in=ledgers).count(),
+        "rejected rows": RejectedRow.objects.filter(execution__in=ledgers).count(),
         "uploads": unused_uploads().count(),
         "notifications": old_notices().count(),
         "firings": old_firings().count(),

@@ -27,6 +27,8 @@ from jobs.models import (
     JobProfile,
     Notification,
     OutboxMessage,
+    RejectedRow,
+    RowChange,
     Schedule,
     StepExecution,
     StepWarning,
@@ -142,7 +144,28 @@ def test_what_another_continues_stays_until_that_one_goes():
     assert left(first) == [False]
 
 
+def test_the_ledger_has_an_age_of_its_own_and_waits_for_an_undo(settings):
+    settings.JOBS_KEEP_LEDGER_DAYS = 30
+    old, young, undone = made(days=40), made(days=20), made(days=40)
+    made(Status.RUNNING, undoes=undone)
+    for execution in (old, young, undone):
+        RowChange.objects.create(execution=execution, key="a", target="1", outcome="created")
+        step = StepExecution.objects.create(execution=execution, order=0, name="import")
+        RejectedRow.objects.create(execution=execution, step=step, row=1, cells=["a"])
+    deleted = prune()
+    assert (deleted["ledger"], deleted["rejected_rows"], deleted["executions"]) == (1, 1, 0)
+    assert left(old, young, undone) == [True] * 3
+    assert set(RowChange.objects.values_list("execution", flat=True)) == {young.pk, undone.pk}
+    assert "30 days, which are over" in control.cannot_undo(_with_ledger(old))
+
+
+def _with_ledger(execution: JobExecution) -> JobExecution:
+    execution.job, execution.parameters = "catalog.product.import", {"ledger": True}
+    return execution
+
+
 def test_zero_days_keep_for_ever(settings):
+    settings.JOBS_KEEP_LEDGER_DAYS = 0
     settings.JOBS_KEEP_SUCCEEDED_DAYS = settings.JOBS_KEEP_OTHERS_DAYS = 0
     settings.JOBS_KEEP_UPLOAD_DAYS = settings.JOBS_KEEP_NOTICE_DAYS = 0
     execution = with_rows(made(days=9999))
@@ -393,8 +416,8 @@ def test_a_dry_run_counts_and_deletes_nothing(own_storage):
         number, _, name = line.strip().partition("  ")
         counted[name] = int(number)
     assert counted == {
-        "executions": 1, "warnings": 2, "pieces of logs": 1, "uploads": 1, "notifications": 0,
-        "firings": 0, "messages": 0, "files": 1,
+        "executions": 1, "warnings": 2, "pieces of logs": 1, "lines of ledgers": 0,
+        "rejected rows": 0, "uploads": 1, "notifications": 0, "firings": 0, "messages": 0, "files": 1,
     }  # fmt: skip
     assert left(execution) == [True]
     assert files(own_storage) == 2

@@ -22,6 +22,7 @@ from tests.fleet import finished, until
 
 ROWS = 20_000
 BAD = 5  # a few rows have a price that only the database refuses
+PADDING = "x" * 200  # so that the file has many chunks
 Launch = Callable[..., JobExecution]
 
 
@@ -39,7 +40,8 @@ def launch_import(prefix: str) -> Launch:
     ) -> JobExecution:
         lines = ["sku;name;price-EUR"]
         lines += [
-            f"{prefix}-{n:06};{name} {n};{'-' if n % 4000 == 50 else ''}{n}.25" for n in range(ROWS)
+            f"{prefix}-{n:06};{name} {n} {PADDING};{'-' if n % 4000 == 50 else ''}{n}.25"
+            for n in range(ROWS)
         ]
         content = ContentFile("\n".join(lines).encode(), name="products.csv")
         given = {"ledger": True, "file": str(control.upload(content, user=None).pk)}
