@@ -417,7 +417,8 @@ def test_a_dry_run_counts_and_deletes_nothing(own_storage):
         counted[name] = int(number)
     assert counted == {
         "executions": 1, "warnings": 2, "pieces of logs": 1, "lines of ledgers": 0,
-        "rejected rows": 0, "uploads": 1, "notifications": 0, "firings": 0, "messages": 0, "files": 1,
+        "rejected rows": 0, "uploads": 1, "notifications": 0, "firings": 0,
+        "messages": 0, "files": 1,
     }  # fmt: skip
     assert left(execution) == [True]
     assert files(own_storage) == 2

@@ -125,12 +125,12 @@ def test_a_dry_run_that_is_killed_begins_anew(worker, launch_import, prefix):
 def test_an_import_and_its_undo_are_stopped_half_way(worker, launch_import, prefix):
     finished(launch_import())
     before = table(prefix)
-    with held(prefix, ROWS - 200):
+    with held(prefix, ROWS // 2):
         second = has_begun(launch_import("Two"))
         control.stop(second)
     assert finished(second).status == Status.STOPPED
     assert table(prefix) != before
-    with held(prefix, 200):
+    with held(prefix, ROWS // 2):
         undo = has_begun(control.undo(second))
         control.stop(undo)
     assert finished(undo).status == Status.STOPPED
@@ -146,7 +146,7 @@ def test_an_undo_is_exact_through_kill_9(worker, launch_import, prefix):
     before = table(prefix)
     second = finished(launch_import("Two"))
     changed = second.steps.get().updated
-    with held(prefix, 200):
+    with held(prefix, ROWS // 2):
         undo = has_begun(control.undo(second))
         os.kill(undo.pid, signal.SIGKILL)
     assert finished(undo, 60).status == Status.COMPLETED, undo.error
