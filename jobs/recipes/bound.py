@@ -207,10 +207,11 @@ class Members(Sequence[str]):
 
 def objects_of(columns: list[Sequence[Any]]) -> list[str]:
     """JSON objects of these members; an empty one is left out."""
-    if all(isinstance(column, Members) and all(column.cells) for column in columns):
-        starts = [column.start.replace("%", "%%") for column in columns]
+    plain = [column for column in columns if isinstance(column, Members) and all(column.cells)]
+    if len(plain) == len(columns):
+        starts = [column.start.replace("%", "%%") for column in plain]
         form = "{" + ",".join(f'{start}"%s"' for start in starts) + "}"
-        return list(map(form.__mod__, zip(*(column.cells for column in columns), strict=True)))
+        return list(map(form.__mod__, zip(*(column.cells for column in plain), strict=True)))
     return ["{" + ",".join(filter(None, each)) + "}" for each in zip(*columns, strict=True)]
 
 

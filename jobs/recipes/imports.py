@@ -45,6 +45,7 @@ from jobs.recipes.threshold import Threshold
 from jobs.recipes.trees import Tree
 from jobs.resources import Resource, ResourceClass
 
+ModelClass = type[models.Model]
 MODEL_CHUNK = 50  # rows that go through the model between two checkpoints
 
 
@@ -94,7 +95,7 @@ class ImportJob(Job):
         return {f"{of._meta.app_label}.add_{of._meta.model_name}" for of in related}
 
     @classmethod
-    def ledger_model(cls, parameters: dict[str, Any]) -> type[models.Model] | None:
+    def ledger_model(cls, parameters: dict[str, Any]) -> ModelClass | None:
         return cls.resource.model if parameters.get("ledger") else None
 
     def steps(self) -> list[Step]:

@@ -76,6 +76,7 @@ class RowParser:
         faults.indexes = indexes
         faults.keys = keys = self._keys(grid)
         values = [bound.read(grid, faults) for bound in self.cells]
+        rows: list[Any]
         if self.form is Form.VALUES:
             rows = self._cleaned_rows(values, faults)
         elif self.form is Form.LINES:
@@ -183,8 +184,8 @@ class RowParser:
                 cleaned[place] = of
         columns = [self._column(staged, [*cleaned.values()]) for staged in self.staged]
         rows: list[tuple[Any, ...] | None] = [None] * len(values[0])
-        for place, row in zip(cleaned, zip(*columns, strict=True), strict=True):
-            rows[place] = row
+        for place, ready in zip(cleaned, zip(*columns, strict=True), strict=True):
+            rows[place] = ready
         return rows
 
     def _column(self, staged: StagedField, rows: list[dict[str, Any]]) -> list[Any]:

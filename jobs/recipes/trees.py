@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.definition import Cursor, ItemWarning, Pace, StagedChunk
 from jobs.formats.base import Batch, Position, Reader
+from jobs.formats.csvs import CsvReader
 from jobs.recipes.faults import Parsed, shown
 from jobs.recipes.references import Reference
 from jobs.recipes.rows import RowParser
@@ -44,7 +45,8 @@ class Tree:
 
     def __init__(self, reader: Reader, parser: RowParser, staged: list[StagedField]):
         self.reader = reader
-        reader.keeps_positions = True
+        if isinstance(reader, CsvReader):
+            reader.keeps_positions = True
         self.parser = parser
         self.column = next(i for i, of in enumerate(staged) if of.kind is Kind.PARENT)
         self.name = staged[self.column].field.name
