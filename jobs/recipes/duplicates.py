@@ -7,6 +7,7 @@ the file read a second time, at its end, for the rows and keys themselves.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -75,11 +76,8 @@ class Duplicates:
         self.hashes = array("q")
         doubles = []
         for bucket in buckets:
-            once: set[int] = set()
-            twice: set[int] = set()
-            for value in bucket:
-                (twice if value in once else once).add(value)
-            doubles += sorted(twice)
+            if len(set(bucket)) < len(bucket):
+                doubles += [value for value, times in Counter(bucket).items() if times > 1]
         return doubles
 
     def _find(self, doubles: set[int]) -> None:
