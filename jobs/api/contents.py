@@ -64,7 +64,7 @@ class SentenceSerializer(serializers.Serializer):
     row = serializers.IntegerField(allow_null=True, help_text="The first row that it is of")
 
 
-class ReasonSerializer(serializers.Serializer):
+class WarningReasonSerializer(serializers.Serializer):
     code = serializers.CharField()
     column = serializers.CharField()
     outcome = serializers.CharField(help_text=OUTCOME)
@@ -76,7 +76,7 @@ class ReasonSerializer(serializers.Serializer):
 class WarningGroupsSerializer(serializers.Serializer):
     total = serializers.IntegerField(help_text="All warnings of the execution")
     counted = serializers.IntegerField(help_text="So many of them, the first, are in the groups")
-    groups = ReasonSerializer(many=True)
+    groups = WarningReasonSerializer(many=True)
 
 
 class ChangeSerializer(serializers.Serializer):

@@ -33,7 +33,7 @@ class PreviewColumnSerializer(serializers.Serializer):
     )
 
 
-class PreviewSerializer(serializers.Serializer):
+class UploadPreviewSerializer(serializers.Serializer):
     said = serializers.CharField(help_text="How the file was read")
     fault = serializers.CharField(help_text="Why it cannot be read further; empty: it can")
     decimal = serializers.CharField()
@@ -55,7 +55,7 @@ class UploadPreviewView(ApiView):
     @described(
         "uploads_preview",
         "Look into an upload",
-        {200: PreviewSerializer},
+        {200: UploadPreviewSerializer},
         fails=(400, 404),
         parameters=[
             query("profile", "Read as this profile would"),
@@ -70,7 +70,7 @@ class UploadPreviewView(ApiView):
         job, saved = _target(request)
         asked = request.query_params
         given = {name: asked[name] for name in READING if name in asked}
-        return Response(PreviewSerializer(_shown(preview(job, upload, saved | given))).data)
+        return Response(UploadPreviewSerializer(_shown(preview(job, upload, saved | given))).data)
 
 
 def _target(request: Request) -> tuple[JobClass, dict[str, Any]]:
