@@ -14,10 +14,11 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import BooleanField, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -30,6 +31,7 @@ from jobs.resources import RESOURCES, ResourceClass
 from jobs.selection import Selection
 
 ACTION = "export_rows"
+NO_FILTERS = frozenset({ORDER_VAR, PAGE_VAR})  # of what the address of a list may say
 
 
 class ResourceAdmin(admin.ModelAdmin):
@@ -96,13 +98,12 @@ class ResourceAdmin(admin.ModelAdmin):
         return self._ask(request, rows, chosen)
 
     def _ask(self, request: HttpRequest, rows: QuerySet, chosen: list[str]) -> HttpResponse:
-        job, count = self._job("export"), rows.order_by().count()
+        job = self._job("export")
         context = self.admin_site.each_context(request) | {
             "title": f"Export {self.opts.verbose_name_plural}",
             "opts": self.opts,
-            "count": count,
-            "too_many": count > MOST and not self._is_whole(rows),
-            "most": MOST,
+            "count": rows.order_by().count(),
+            "problem": self._problem(request, rows),
             "chosen": chosen,
             "checkbox": ACTION_CHECKBOX_NAME,
             "form": job.Parameters() if job else None,
@@ -111,6 +112,14 @@ class ResourceAdmin(admin.ModelAdmin):
             "grid": reverse("tracker:resource", args=[self._name()]),
         }
         return TemplateResponse(request, "admin/jobs/export.html", context)
+
+    def _problem(self, request: HttpRequest, rows: QuerySet) -> str:
+        """Why these rows cannot be exported, if so."""
+        try:
+            self._frozen(request, rows)
+        except NotNameable as error:
+            return str(error)
+        return ""
 
     def _list_address(self, request: HttpRequest) -> str:
         names = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
@@ -122,7 +131,7 @@ class ResourceAdmin(admin.ModelAdmin):
         try:
             launched = control.launch(
                 job=f"{self._name()}.export",
-                parameters=self._frozen(rows).to_json() | given,
+                parameters=self._frozen(request, rows).to_json() | given,
                 user=cast("User", request.user),
                 trigger="admin",
             )
@@ -134,16 +143,22 @@ class ResourceAdmin(admin.ModelAdmin):
             messages.success(request, told)
         return HttpResponseRedirect(self._list_address(request))
 
-    def _frozen(self, rows: QuerySet) -> Selection:
-        """These very rows; all that there are need not be named one by one."""
+    def _frozen(self, request: HttpRequest, rows: QuerySet) -> Selection:
+        """These very rows, by their keys; very many by the filters of the list, or all there are.
+
+        Raises NotNameable.
+        """
         resource = self.resource_of_model()
         assert resource is not None
         if self._is_whole(rows):
             return Selection(resource=resource)
         keys = [str(key) for key in rows.order_by("pk").values_list("pk", flat=True)[: MOST + 1]]
-        if not 1 <= len(keys) <= MOST:
+        if 1 <= len(keys) <= MOST:
+            return Selection(resource=resource, filters=(Condition("pk", "in", keys),))
+        found = Selection(resource=resource, filters=filters_of(resource, request.GET))
+        if not (keys and found.filters and found.queryset().count() == rows.order_by().count()):
             raise NotNameable(len(keys))
-        return Selection(resource=resource, filters=(Condition("pk", "in", keys),))
+        return found
 
     def _is_whole(self, rows: QuerySet) -> bool:
         """Whether nothing narrows them."""
@@ -163,12 +178,37 @@ class ResourceAdmin(admin.ModelAdmin):
 
 
 class NotNameable(Exception):
-    """There are no rows, or more than can be named one by one."""
+    """There are no rows, or more than can be named one by one and by no filter."""
 
     def __init__(self, count: int) -> None:
         super().__init__(
             f"These are more than {MOST:,} rows, which cannot be named one by one. Narrow the "
             "list, drop its filters and search to export everything, or filter in the data grid."
             if count
-            else "Nothing was exported: there are no such rows."
+            else "Nothing can be exported: there are no such rows."
         )
+
+
+def filters_of(resource: ResourceClass, query: QueryDict) -> tuple[Condition, ...]:
+    """The filters of a list as conditions; none where not each of them can be said so."""
+    kept = [(name, str(value)) for name, value in query.items() if name not in NO_FILTERS]
+    found = [_condition(resource, name, value) for name, value in kept]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _condition(resource: ResourceClass, name: str, value: str) -> Condition | None:
+    """The condition of `enabled__exact=1`, of a choice, or of a related row by its key."""
+    plain, _, rest = name.removesuffix("__exact").partition("__")
+    if not name.endswith("__exact") or plain not in resource.fields:
+        return None
+    field: Any = resource.model._meta.get_field(plain)
+    column = resource().field_column(plain).names[0]
+    if isinstance(field, BooleanField) and not rest:
+        return Condition(column, "is true" if value in {"1", "True"} else "is false")
+    if field.choices and not rest:
+        return Condition(column, "=", value)
+    if field.many_to_one and rest == field.related_model._meta.pk.name:
+        rows = field.related_model._default_manager.filter(pk=value)
+        code = rows.values_list(resource.lookups[plain], flat=True).first()
+        return Condition(column, "=", code) if code else None
+    return None

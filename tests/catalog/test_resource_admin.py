@@ -14,6 +14,7 @@ from jobs.conditions import Condition
 from jobs.models import JobExecution
 from jobs.resources import RESOURCES
 from jobs.selection import Selection
+from jobs.selection_query import text_of
 from tests.people import person  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -143,12 +144,46 @@ def test_the_whole_list_is_not_named_row_by_row(client, products):
 def test_more_rows_than_can_be_named_are_refused_in_a_sentence(client, products, monkeypatch):
     monkeypatch.setattr(resource_admin, "MOST", 5)
     page = client.get(f"{EXPORT}?q=S0").content.decode()
-    assert "At most 5 can be exported by the filters" in page
+    assert "These are more than 5 rows" in page
     assert 'href="/data/catalog.product/"' in page
     answer = client.post(f"{EXPORT}?q=S0", {"format": "csv"}, follow=True)
     assert "more than 5 rows" in str(next(iter(answer.context["messages"])))
     assert not JobExecution.objects.exists()
     assert launched(client, EXPORT)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("enabled__exact=1", ["enabled is true"]),
+        ("family__id__exact={family}&o=-1", ["family = boots"]),
+        ("enabled__exact=1&family__id__exact={family}", ["enabled is true", "family = boots"]),
+    ],
+)
+def test_very_many_rows_are_named_by_the_filters_of_the_list(
+    client, products, monkeypatch, query, words
+):
+    query = query.format(family=Family.objects.get().pk)
+    rows = listed(client, f"{LIST}?{query}")
+    monkeypatch.setattr(resource_admin, "MOST", 3)
+    execution = launched(client, f"{EXPORT}?{query}")
+    conditions = [Condition(**each) for each in execution.parameters["filters"]]
+    assert [text_of(each) for each in conditions] == words
+    assert sorted(meant(execution)) == sorted(rows)
+
+
+def test_filters_that_say_other_rows_than_the_list_are_not_taken(client, products, monkeypatch):
+    """The list has a queryset of its own, which its address says nothing of."""
+    everything = ModelAdmin.get_queryset
+    monkeypatch.setattr(
+        ProductAdmin,
+        "get_queryset",
+        lambda self, request: everything(self, request).exclude(sku="S001"),
+    )
+    monkeypatch.setattr(resource_admin, "MOST", 3)
+    answer = client.post(f"{EXPORT}?enabled__exact=1", {"format": "csv"}, follow=True)
+    assert "more than 3 rows" in str(next(iter(answer.context["messages"])))
+    assert not JobExecution.objects.exists()
 
 
 def test_an_empty_list_exports_nothing(client, products):
