@@ -96,6 +96,7 @@ class Reader(Protocol):
     """Rows of a file, from any position on.
 
     `takes` may be set to a question about a row's number and cells: other rows are passed over.
+    With `keeps_positions` every batch knows where each of its records begins.
     `is_guarded` says that texts which look like formulas have an apostrophe before them. `size`
     is the offset behind the last record, None where only reading to the end would tell it. In
     `json_columns`, where a reader has them, a list stays JSON text instead of codes with commas.
@@ -105,6 +106,7 @@ class Reader(Protocol):
     header: list[str]
     start: Position
     takes: Callable[[int, list[str]], bool] | None
+    keeps_positions: bool
     is_guarded: bool
     size: int | None
     json_columns: Collection[str]

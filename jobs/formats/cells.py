@@ -6,7 +6,6 @@ from collections import deque
 from typing import NamedTuple, NoReturn
 
 from jobs.definition import JobError
-from jobs.formats.base import letters
 from jobs.formats.numbers import NotExact, date_text, number_text
 from jobs.formats.texts import SharedTexts, unescaped
 
@@ -89,10 +88,6 @@ class Rows:
             characters = self.characters - self._before
             self.ready.append(Row(self._offset, self.number, self._cells, self._faults, characters))
 
-    def here(self) -> str:
-        """The name of the cell that was begun last, like B7."""
-        return f"{letters(self._index)}{self.number}"
-
     def _shared(self, text: str) -> str:
         number = int(text) if text.isdecimal() else -1
         try:
@@ -130,21 +125,20 @@ class Rows:
             self._refuse(
                 text,
                 "rounded_number",
-                f"has the number {text}, of which a spreadsheet keeps only {DIGITS_KEPT} digits. "
-                "Format the column as text and enter it anew.",
+                f"has a number of which a spreadsheet keeps only {DIGITS_KEPT} digits. Format the "
+                "column as text and enter it anew.",
             )
         except ValueError:
-            self._refuse(text, "invalid_number", f"has {text[:40]!r} for a number.")
+            self._refuse(text, "invalid_number", "has a number that is none.")
 
     def _date(self, text: str, kind: str) -> str:
         try:
             return date_text(text, kind, self.from_1904)
         except (ValueError, OverflowError):
-            said = f"is formatted as a date, but {text or 'no result'} stands for none."
-            self._refuse(text, "invalid_date", said)
+            self._refuse(text, "invalid_date", "is formatted as a date, but holds none.")
 
     def _refuse(self, text: str, code: str, said: str) -> NoReturn:
-        raise Refused(code, f"The cell {self.here()} {said}", text)
+        raise Refused(code, f"The cell {said}", text)
 
 
 class _Indexes(dict[str, int]):

@@ -48,6 +48,7 @@ class JsonReader:
     """
 
     format: str
+    keeps_positions = True
     is_guarded = False
     size: int | None = None
 

@@ -28,6 +28,7 @@ class ParquetReader:
     """
 
     format = "parquet"
+    keeps_positions = True
     is_guarded = False
 
     def __init__(self, file: BinaryIO):

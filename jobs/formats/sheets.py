@@ -31,6 +31,7 @@ class SheetReader:
     """
 
     format = "xlsx"
+    keeps_positions = True
     is_guarded = False
     json_columns: Collection[str] = ()
 
@@ -149,7 +150,8 @@ class SheetReader:
         if any(code == "extra_cell" for _, code, _, _ in row.faults):
             raise JobError(f"The sheet has more than {COLUMN_LIMIT} columns, which is the limit.")
         if row.faults:
-            raise JobError(f"The header cannot be read: {row.faults[0][2]}")
+            column, _, said, _ = row.faults[0]
+            raise JobError(f"The header cannot be read at {letters(column)}{row.number}: {said}")
         check_names(names := [cell.strip() for cell in row.cells[:width]])
         self._rows.ready.popleft()
         return names, self._position()

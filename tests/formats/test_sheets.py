@@ -97,16 +97,16 @@ def test_every_number_comes_back(number):
 @pytest.mark.parametrize(
     ("xml", "code", "said"),
     [
-        (cell("#N/A", "e"), "cell_error", "The cell B2 shows the error #N/A."),
-        (cell("1.2345678901234567E+17"), "rounded_number", "keeps only 15 digits"),
-        ('<c r="@"><f>A1</f></c>', "no_value", "The cell B2 has a formula without a result."),
-        (cell("60", style="1"), "invalid_date", "B2 is formatted as a date, but 60"),
-        (cell("-1", style="1"), "invalid_date", "but -1 stands for none"),
-        (cell("1E99", style="1"), "invalid_date", "but 1E99 stands for none"),
-        (cell("NaN"), "rounded_number", "NaN"),
-        (cell("x"), "invalid_number", "B2 has 'x' for a number"),
-        (cell("7", "s"), "broken_cell", "B2 refers to a text that the workbook does not have"),
-        (cell("-1", "s"), "broken_cell", "B2 refers to a text"),
+        (cell("#N/A", "e"), "cell_error", "The cell shows the error #N/A."),
+        (cell("1.2345678901234567E+17"), "rounded_number", "a spreadsheet keeps only 15 digits"),
+        ('<c r="@"><f>A1</f></c>', "no_value", "The cell has a formula without a result."),
+        (cell("60", style="1"), "invalid_date", "is formatted as a date, but holds none"),
+        (cell("-1", style="1"), "invalid_date", "but holds none"),
+        (cell("1E99", style="1"), "invalid_date", "but holds none"),
+        (cell("NaN"), "rounded_number", "15 digits"),
+        (cell("x"), "invalid_number", "has a number that is none"),
+        (cell("7", "s"), "broken_cell", "refers to a text that the workbook does not have"),
+        (cell("-1", "s"), "broken_cell", "refers to a text"),
     ],
 )
 def test_a_cell_that_cannot_be_used_is_a_warning_of_its_row(xml, code, said):
@@ -189,7 +189,7 @@ def test_without_a_header_the_columns_have_letters():
         (f"<worksheet><sheetData>{row(1, 'a', '', 'c')}</sheetData></worksheet>", "Column 2 has"),
         (
             f"<worksheet><sheetData>{row(1, 'a', cell('#REF!', 'e'))}</sheetData></worksheet>",
-            "The header cannot be read: The cell B1 shows the error #REF!.",
+            "The header cannot be read at B1: The cell shows the error #REF!.",
         ),
         (
             f'<!DOCTYPE x [<!ENTITY a "aaa">]><worksheet><sheetData>{row(1, "&a;")}</sheetData>',
