@@ -12,7 +12,7 @@ from jobs.control.refusals import Refused
 from jobs.definition import InvalidParameters, JobClass, find
 from jobs.models import JobProfile
 from jobs.models.limits import Rate
-from jobs.permissions import require
+from jobs.permissions import Denied, may_launch_with, require
 from jobs.states import OPEN
 
 
@@ -38,7 +38,8 @@ def delete_profile(profile: JobProfile, *, by: User | None = None) -> None:
 def check_profile(profile: JobProfile, *, by: User | None) -> None:
     """Raise ValidationError unless its job exists, its parameters pass and its locks are theirs.
 
-    Raises Denied where `by` changes the place of its files and may not.
+    Raises Denied where `by` changes the place of its files and may not, or may not launch with
+    its parameters.
     """
     try:
         job = find(profile.job)
@@ -50,6 +51,9 @@ def check_profile(profile: JobProfile, *, by: User | None) -> None:
     if errors:
         said = [f"{name}: {' '.join(messages)}" for name, messages in errors.items()]
         raise ValidationError({"parameters": said})
+    # A schedule of the platform launches it as it stands.
+    if not (decision := may_launch_with(by, job, profile.parameters)):
+        raise Denied(decision)
     _check_locks(job, profile.locked)
     _check_limits(profile)
     _check_places(job, profile, by)

@@ -86,6 +86,19 @@ def test_raw_and_what_one_may_not_see_need_permissions_at_every_door(api, person
     assert JobExecution.objects.count() == 1
 
 
+def test_who_may_not_export_raw_does_not_save_it_in_a_profile(person):
+    from jobs import control
+    from jobs.models import JobProfile
+    from jobs.permissions import Denied
+
+    profile = JobProfile(
+        code="raw", label="Raw", job="catalog.product.export", parameters={"raw": True}
+    )
+    control.check_profile(profile, by=person("admin", "Administrator"))
+    with pytest.raises(Denied, match=r"needs the permission jobs\.export_raw"):
+        control.check_profile(profile, by=person("manager", "Data manager"))
+
+
 def test_who_loses_the_right_to_raw_before_the_start_gets_no_file(person):
     from jobs import control
     from jobs.engine.claim import claim
