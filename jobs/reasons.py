@@ -66,10 +66,13 @@ def reasons(execution: JobExecution) -> list[Reason]:
     with connection.cursor() as cursor:
         cursor.execute(GROUPED, [execution.pk, COUNTED, GROUPS, SENTENCES])
         found = cursor.fetchall()
-    return [
-        Reason(*reason, [Sentence(*line[5:]) for line in lines])
-        for reason, lines in groupby(found, key=lambda line: line[:5])
-    ]
+    return [_reason([*lines]) for _, lines in groupby(found, key=lambda line: line[:5])]
+
+
+def _reason(lines: list[tuple]) -> Reason:
+    code, column, outcome, count, kinds, *_ = lines[0]
+    sentences = [Sentence(*line[5:]) for line in lines]
+    return Reason(code, column, outcome, count, kinds, sentences)
 
 
 def alike(warnings: QuerySet[StepWarning], pk: int) -> QuerySet[StepWarning]:

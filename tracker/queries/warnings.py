@@ -44,7 +44,7 @@ class Warnings:
 
     def __init__(self, execution: JobExecution, params: QueryDict):
         self.execution = execution
-        self.group = {name: params[name] for name in self.GROUP if name in params}
+        self.group = {name: str(params[name]) for name in self.GROUP if name in params}
         like = params.get("like", "")
         self.like = int(like) if _is_row(like) else None
         self.find = params.get("find", "").strip()
