@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.db import connection
 
@@ -51,7 +51,7 @@ def rejected_file(execution: JobExecution, kind: str = "") -> StreamedFile | Non
     read_as = _format_of(execution, source)
     kind = kind or read_as
     has_header = execution.parameters.get("header") != "none"
-    names = [*step.columns, *((ROW, REASON) if has_header else ())]
+    names = [*(step.columns or ()), *((ROW, REASON) if has_header else ())]
     stem = PurePath(source.name if source else execution.name).name.split(".")[0] or "rows"
     return StreamedFile(
         name=f"{stem}-rejected.{kind}",
@@ -96,7 +96,7 @@ def _format_of(execution: JobExecution, source: ExecutionFile | None) -> str:
     if source is None or not source.file.storage.exists(str(source.file.name)):
         return _of_name(inner)
     with source.file.open("rb") as file:
-        head = head_of(file)
+        head = head_of(cast("BinaryIO", file))
     return _of_name(inner) if packing_of(head) else format_of(head, name)
 
 

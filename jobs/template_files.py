@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from jobs.fields import Field, Kind, import_fields
 from jobs.formats.writing import Passing, open_writer
 from jobs.formats.written import TEXT, WriteOptions, WrittenColumn
+from jobs.formats.xlsx_writer import XlsxWriter
 from jobs.resources import ResourceClass
 
 HELP = ("Column", "Meaning", "Type", "Required", "Choices")
@@ -38,7 +39,7 @@ def template_file(resource: ResourceClass, kind: str) -> bytes:
         if kind in {"json", "jsonl"}:
             writer.write([[""] * len(fields)])
         if kind == "xlsx":
-            writer.add_sheet("Help", HELP, _help(resource, fields))
+            cast("XlsxWriter", writer).add_sheet("Help", HELP, _help(resource, fields))
     return target.take()
 
 

@@ -31,7 +31,7 @@ class NamesField(forms.JSONField):
 
     widget = forms.TextInput
 
-    def to_python(self, value: Any) -> list[str]:
+    def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and not value.lstrip().startswith("["):
             return [name.strip() for name in value.split(",") if name.strip()]
         return super().to_python(value) or []

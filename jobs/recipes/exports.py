@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from zipfile import ZipFile
 
 from django.core.exceptions import ValidationError
@@ -34,12 +34,15 @@ class ExportJob(Job):
     type = "export"
     resource: ClassVar[ResourceClass]
     retry_on = (Unavailable,)
-    Parameters = ExportForm
+
+    class Parameters(ExportForm):
+        pass
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "resource" in cls.__dict__:
-            cls.Parameters = type("Parameters", (cls.Parameters,), {"resource": cls.resource})
+            own = type("Parameters", (cls.Parameters,), {"resource": cls.resource})
+            cls.Parameters = cast("Any", own)  # type: ignore[misc] # each export has its own form
 
     @classmethod
     def needs(cls, parameters: dict[str, Any]) -> set[str]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -58,7 +58,7 @@ class RowSource:
 
     def lines(
         self, copies: str, columns: Sequence[WrittenColumn], options: WriteOptions
-    ) -> Iterator[list[Any]]:
+    ) -> Generator[list[Any], None, None]:
         """The lines of the file, some at a time, in the shape that its writer wants."""
         delimiter = options.delimiter if copies == AS_CSV else ","
         how = f"FORMAT csv, DELIMITER {quoted(delimiter)}"

@@ -214,6 +214,16 @@ def test_an_encoding_that_lacks_a_character_is_said(shop):
     assert "é €".encode("cp1252") in one_file(encoding="cp1252")
 
 
+def test_a_writer_that_gives_up_ends_the_export(shop):
+    """The COPY that it reads from is closed, or the transaction would wait for it for ever."""
+    for number in range(2000):
+        Product(sku=f"s{number}", name="x").save()
+    attribute = Attribute.objects.create(code="long", type="text")
+    Product.objects.filter(sku="a").update(values={attribute.code: "x" * 40_000})
+    with pytest.raises(JobError, match=r"A text in the column 'long' has 40,000 characters"):
+        one_file(format="xlsx")
+
+
 def test_a_name_longer_than_those_of_postgresql_stays_whole(shop):
     codes = ["long" * 20 + end for end in ("1", "2")]
     for code in codes:
