@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
@@ -161,13 +161,11 @@ def check_all(data: bytes, name: str = "file", **options: str) -> None:
         return
 
 
-@settings(deadline=None)
 @given(rubbish, st.sampled_from(["file", "a.csv", "a.json", "a.jsonl", "a.xlsx", "a.parquet"]))
 def test_rubbish_never_raises_anything_but_a_sentence(data, name):
     check_all(data, name)
 
 
-@settings(deadline=None)
 @given(rubbish, st.sampled_from(["csv", "xlsx", "jsonl", "json", "parquet"]))
 def test_rubbish_in_a_chosen_format_does_not_either(data, chosen):
     check_all(data, format=chosen)
@@ -178,13 +176,11 @@ WORKBOOK = workbook(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(WORKBOOK) - 1), st.binary(min_size=1, max_size=4), st.booleans())
 def test_a_damaged_workbook_never_raises_anything_but_a_sentence(at, damage, is_cut):
     check_all(WORKBOOK[:at] + damage + (b"" if is_cut else WORKBOOK[at + len(damage) :]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(XML), max_size=20).map("".join))
 def test_a_broken_sheet_never_raises_anything_but_a_sentence(xml):
     check_all(workbook(row(1, "a", "b") + row(2, "1", "x") + xml))

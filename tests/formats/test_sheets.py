@@ -257,6 +257,16 @@ def test_xml_in_other_forms_is_read_from_any_position_too(sheet):
         assert reader.read_at([first.position(0)]).records == first.records
 
 
+def test_the_value_of_merged_cells_stands_in_the_first_of_them():
+    book = Workbook()
+    for record in (["a", "b", "c"], ["x", "y", "z"], ["1", "2", "3"]):
+        book.active.append(record)
+    book.active.merge_cells("A2:B3")
+    file = io.BytesIO()
+    book.save(file)
+    assert read(file.getvalue())[1] == [["x", "", "z"], ["", "", "3"]]
+
+
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=8)
 values = (
     st.none()
