@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import psycopg
     from django.db.models import Model
 
+    ModelClass = type[Model]
+
 Cursor = Any  # JSON: a primary key, a byte offset, ...
 
 TYPES = (
@@ -352,7 +354,7 @@ class Job:
         return set()
 
     @classmethod
-    def ledger_model(cls, parameters: dict[str, Any]) -> type[Model] | None:  # noqa: ARG003
+    def ledger_model(cls, parameters: dict[str, Any]) -> ModelClass | None:  # noqa: ARG003
         """The model whose rows the ledger is about; None when no ledger is kept.
 
         `parameters` as stored with the execution.

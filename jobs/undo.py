@@ -76,7 +76,7 @@ class Undo(Job):
             lines = changes_of([execution]).order_by("-pk")
             while True:
                 behind = lines if last is None else lines.filter(pk__lt=last)
-                page = list(behind.values_list("pk", "row", "key")[: pace.size])
+                page: list[Any] = list(behind.values_list("pk", "row", "key")[: pace.size])
                 if not page:
                     break
                 last = page[-1][0]

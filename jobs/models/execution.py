@@ -64,6 +64,7 @@ class Takes(models.TextChoices):
 
 TYPE_LABELS = [(name, name.replace("_", " ").capitalize()) for name in TYPES]
 
+ModelClass = type[models.Model]
 
 END_ATTEMPT = """
 WITH ended AS (
@@ -380,7 +381,7 @@ class JobExecution(models.Model):
         return REGISTRY.get(self.job)
 
     @property
-    def ledger_model(self) -> type[models.Model] | None:
+    def ledger_model(self) -> ModelClass | None:
         """The model whose rows its ledger is about; None when it keeps none."""
         if self.undoes:
             return self.undoes.ledger_model

@@ -8,7 +8,6 @@ tree. They are remembered in a temporary table and merged again, first, where th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -69,12 +68,12 @@ class RehearsingMergeStager(MergeStager):
         )
         return cursor.rowcount
 
-    def sample(self, cursor: psycopg.Cursor) -> list[Sequence[Any]]:
+    def sample(self, cursor: psycopg.Cursor) -> list[tuple[Any, ...]]:
         cursor.execute(TAKE)
         return cursor.fetchall()
 
     def remember(
-        self, cursor: psycopg.Cursor, refused: list[int], sample: list[Sequence[Any]]
+        self, cursor: psycopg.Cursor, refused: list[int], sample: list[tuple[Any, ...]]
     ) -> None:
         kept = ", ".join(f"{name} = EXCLUDED.{name}" for name in map(column_of, self.staged))
         again = "NOTHING" if self.mode == Mode.CREATE else f"UPDATE SET {kept}"

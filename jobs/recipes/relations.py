@@ -49,26 +49,28 @@ def links_of(model: type[models.Model]) -> list[Relation]:
             other=quote(field.m2m_reverse_name()),
             other_type=str(field.related_model._meta.pk.rel_db_type(connection)),
         )
-        for field in model._meta.many_to_many
-        if field.remote_field.through._meta.auto_created
+        for field in _many_to_many(model)
     ]
 
 
 def references_to(model: type[models.Model]) -> list[Reference]:
     """The foreign keys by which rows of any model refer to this one's, but for its own links."""
-    own = {
-        (field.remote_field.through, field.m2m_column_name())
-        for field in model._meta.many_to_many
-        if field.remote_field.through._meta.auto_created
-    }
+    own = {(field.remote_field.through, field.m2m_column_name()) for field in _many_to_many(model)}
     found = []
-    for relation in model._meta.get_fields(include_hidden=True):
+    relations: list[Any] = model._meta.get_fields(include_hidden=True)
+    for relation in relations:
         if not (relation.auto_created and (relation.one_to_many or relation.one_to_one)):
             continue
         field = relation.field
         if relation.related_model._meta.managed and (field.model, field.column) not in own:
             found.append(_reference(field))
     return found
+
+
+def _many_to_many(model: type[models.Model]) -> list[Any]:
+    """The relations whose table Django has made, so that it has no columns but the two keys."""
+    fields: list[Any] = [*model._meta.many_to_many]
+    return [field for field in fields if field.remote_field.through._meta.auto_created]
 
 
 def _reference(field: Any) -> Reference:

@@ -125,12 +125,12 @@ def test_a_dry_run_that_is_killed_begins_anew(worker, launch_import, prefix):
 def test_an_import_and_its_undo_are_stopped_half_way(worker, launch_import, prefix):
     finished(launch_import())
     before = table(prefix)
-    with held(prefix, ROWS // 2):
+    with held(prefix, 12_000):
         second = has_begun(launch_import("Two"))
         control.stop(second)
     assert finished(second).status == Status.STOPPED
     assert table(prefix) != before
-    with held(prefix, ROWS // 2):
+    with held(prefix, second.steps.get().processed - 7_500):  # in its second chunk
         undo = has_begun(control.undo(second))
         control.stop(undo)
     assert finished(undo).status == Status.STOPPED
