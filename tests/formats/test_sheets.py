@@ -134,6 +134,12 @@ def test_rows_without_values_are_no_rows_and_keep_the_numbers_of_others():
     assert (batch.records, batch.rows, batch.lines) == ([["x", "", ""]], [1], [7])
 
 
+def test_the_number_of_a_row_may_stand_behind_other_attributes():
+    later = '<row spans="1:3" r="9"><c r="A9"><v>1</v></c></row>'
+    with opened(workbook(HEADER + row(2, "x") + later)) as reader:
+        assert reader.batch(10).lines == [2, 9]
+
+
 def test_shared_texts_are_found_by_number():
     texts = "<si><t>one</t></si><si><r><t>t</t></r><r><t>wo</t></r></si>"
     assert value(cell("1", "s"), texts=texts) == "two"
