@@ -19,6 +19,7 @@ from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import StagedField
 from jobs.resources import Column, Resource
 
+BLOCK = 64  # cells that are read at once where one of all has a fault
 FEW = 2  # cells on each distinct one, for a table of the distinct ones to pay
 
 
@@ -115,17 +116,34 @@ class BoundColumn:
                 faults.note(self.name, self.maker.sentences())
         if len(self.indexes) > 1:
             cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
+        return self._read_some(cells, 0, faults)
+
+    def _read_some(self, cells: Sequence[Any], first: int, faults: Faults) -> Sequence[Any]:
+        """The cells from this place on, ever fewer at once where there is a fault among them."""
         try:
-            if self.form is Form.LINES and self.fits and self._fit(self.fits, cells):
-                return self._taken(cells, faults.batch.is_plain)
-            if self.form is not Form.VALUES:
-                distinct = set(cells)
-                if len(distinct) * FEW <= len(cells):  # then each is converted only once
-                    known = dict(zip(distinct, self._values(distinct), strict=True))
-                    return [known[cell] for cell in cells]
-            return self._values(cells)
-        except (ValidationError, ValueError):
-            return self._read_one_by_one(cells, faults)
+            return self._read_all(cells, faults.batch.is_plain)
+        except (ValidationError, ValueError) as error:
+            # A ValidationError refers to itself: its frames would hold the rows for long.
+            error.__traceback__ = error.__context__ = None
+            if len(cells) == 1:
+                text = cells[0] if isinstance(cells[0], str) else " ".join(cells[0])
+                faults.add(first, self.name, text, error)
+                return [NULL if self.form is Form.LINES else None]
+        values: list[Any] = []
+        size = min(BLOCK, len(cells) // 2)
+        for at in range(0, len(cells), size):
+            values += self._read_some(cells[at : at + size], first + at, faults)
+        return values
+
+    def _read_all(self, cells: Sequence[Any], is_plain: bool) -> Sequence[Any]:
+        if self.form is Form.LINES and self.fits and self._fit(self.fits, cells):
+            return self._taken(cells, is_plain)
+        if self.form is not Form.VALUES:
+            distinct = set(cells)
+            if len(distinct) * FEW <= len(cells):  # then each is converted only once
+                known = dict(zip(distinct, self._values(distinct), strict=True))
+                return [known[cell] for cell in cells]
+        return self._values(cells)
 
     def _fit(self, fits: quick.Fits, cells: Sequence[str]) -> bool:
         if all(cells):
@@ -167,25 +185,6 @@ class BoundColumn:
         if encode is None:
             return values
         return [None if value is None else encode(value) for value in values]
-
-    def _read_one_by_one(self, cells: Collection[Any], faults: Faults) -> Sequence[Any]:
-        """As `_values`, but a fault costs only its own row."""
-        values: list[Any] = []
-        known: dict[Any, Any] = {}
-        stand_in = NULL if self.form is Form.LINES else None
-        for place, cell in enumerate(cells):
-            if cell not in known:
-                try:
-                    known[cell] = self._values([cell])[0]
-                except (ValidationError, ValueError) as error:
-                    known[cell] = error
-            value = known[cell]
-            if isinstance(value, Exception):
-                text = cell if isinstance(cell, str) else " ".join(cell)
-                faults.add(place, self.name, text, value)
-                value = stand_in
-            values.append(value)
-        return values
 
 
 class Members(Sequence[str]):

@@ -55,9 +55,9 @@ class Faults:
         self.unread.setdefault(index, []).append(warning)
 
     def add(self, place: int, column: str, value: str, error: Exception) -> None:
-        code = getattr(error, "code", None) or "invalid"
+        code = next((each.code for each in getattr(error, "error_list", ()) if each.code), None)
         messages = getattr(error, "messages", None) or [str(error)]
-        self._add(place, (code, " ".join(messages)), column, value)
+        self._add(place, (code or "invalid", " ".join(messages)), column, value)
 
     def skip(self, place: int, reason: str) -> None:
         self.skipped += 1

@@ -219,6 +219,7 @@ class RowParser:
             faults.skip(place, str(reason))
             return None
         except ValidationError as error:
+            error.__traceback__ = error.__context__ = None  # whose frames hold the rows
             for name, each in by_field(error):
                 faults.add(place, name, "", each)
             return None
