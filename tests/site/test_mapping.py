@@ -61,6 +61,7 @@ def chosen(**more):
         "mapping-from": ["SKU", "Name", "Price EUR", "Remark"],
         "mapping-to": ["sku", "name", "price-EUR", ""],
         "decimal": ",",
+        "validation": "fields",
         **more,
     }
 
@@ -68,7 +69,8 @@ def chosen(**more):
 def test_a_file_is_looked_at_from_the_form_of_the_launch(bobs, importing):
     file = ContentFile(CONTENT.encode(), name="spring.csv")
     answer = bobs.post("/profiles/products/", {
-        "file": file, "mode": "create", "max_failed": "7", "decimal": ".", "_look": "1",
+        "file": file, "mode": "create", "max_failed": "7", "decimal": ".", "validation": "fields",
+        "_look": "1",
     })  # fmt: skip
     sent = Upload.objects.get()
     at = urlsplit(answer["Location"])

@@ -167,7 +167,7 @@ class Cell:
 
 
 class Rejected:
-    """A row as it stood in the file, with what is wrong about each of its cells."""
+    """A row as it stood in the file; the cells that something is wrong about come first."""
 
     def __init__(self, found: RejectedRow):
         self.row = found.row
@@ -176,8 +176,9 @@ class Rejected:
         width = max(len(columns), len(found.cells))
         names = [*columns, *(f"Column {place}" for place in range(len(columns) + 1, width + 1))]
         values = [*found.cells, *[""] * (width - len(found.cells))]
-        self.cells = [
+        cells = [
             Cell(name, value, [said.message for said in warnings if said.column == name])
             for name, value in zip(names, values, strict=True)
         ]
+        self.cells = sorted(cells, key=lambda cell: not cell.reasons)
         self.reasons = [said.message for said in warnings if said.column not in names]
