@@ -14,7 +14,6 @@ from django.db import models
 from jobs.definition import (
     Counters,
     Cursor,
-    ItemWarning,
     Job,
     JobError,
     Pace,
@@ -22,15 +21,15 @@ from jobs.definition import (
     StagedStep,
     Step,
 )
-from jobs.formats.base import Batch, Position, Reader
+from jobs.formats.base import Position, Reader
 from jobs.formats.csvs import DELIMITER_WORDS
 from jobs.formats.detection import format_of, packing_of
 from jobs.formats.reading import open_reader
 from jobs.places import Unavailable
+from jobs.recipes.chunks import nothing_but_a_header, staged_chunk
 from jobs.recipes.creating import Maker
 from jobs.recipes.defaults import with_defaults
 from jobs.recipes.duplicates import TOLD, Duplicates
-from jobs.recipes.faults import Parsed
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, form_of, read_options
 from jobs.recipes.ledger import Ledger
@@ -188,7 +187,7 @@ class ImportJob(Job):
                 raise batch.fault
             if not batch.records:
                 if batch.end.row == 0 and not (self.partition and self.partition.number):
-                    yield _nothing_but_a_header(batch)
+                    yield nothing_but_a_header(batch)
                 return
 
     def _taken(self) -> Callable[[int, list[str]], bool] | None:
@@ -284,21 +283,6 @@ def _may_be_tree(resource: ResourceClass) -> bool:
     return any(not of.many_to_many for of in own)
 
 
-def staged_chunk(batch: Batch, parsed: Parsed, **cursor: Any) -> StagedChunk:
-    """The chunk of a batch, whose cursor is the position behind it and what else is given."""
-    return StagedChunk(
-        rows=parsed.rows,
-        row_numbers=[batch.rows[index] for index in parsed.indexes],
-        keys=parsed.keys,
-        cursor=batch.end._asdict() | cursor,
-        position=batch.end.offset,
-        counters=parsed.counters,
-        warnings=parsed.warnings,
-        records=[batch.records[index] for index in parsed.indexes],
-        rejected=parsed.rejected,
-    )
-
-
 def _refuse_delimiter(header: list[str], chosen: str) -> None:
     """Raise JobError where the whole header stands in one column because of the delimiter."""
     chosen = "\t" if chosen == "tab" else chosen
@@ -309,17 +293,3 @@ def _refuse_delimiter(header: list[str], chosen: str) -> None:
             f"{DELIMITER_WORDS[found]}. Choose that delimiter, or let it be found from the header. "
             "Nothing was imported."
         )
-
-
-def _nothing_but_a_header(batch: Batch) -> StagedChunk:
-    """A chunk without rows that says so: an empty export of another system is no failure."""
-    said = "The file has a header and no rows."
-    warning = ItemWarning(code="no_rows", message=said, outcome="kept")
-    return StagedChunk(
-        rows=[],
-        row_numbers=[],
-        keys=[],
-        cursor=batch.end._asdict(),
-        position=batch.end.offset,
-        warnings=[warning],
-    )
