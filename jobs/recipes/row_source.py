@@ -36,6 +36,7 @@ class RowSource:
     def __init__(self, selection: Selection, cursor: psycopg.Cursor):
         self.selection, self.cursor = selection, cursor
         self.unknown: list[str] = []
+        self.total: int | None = None
         self.fields = selection.fields or self._all_fields()
         self.inner, self.params, self.places = self._inner(self.fields)
 
@@ -50,6 +51,8 @@ class RowSource:
         return found
 
     def count(self) -> int:
+        if self.total is not None:  # counted with a look at the keys
+            return self.total
         rows = self.selection.queryset().order_by().values("pk")  # none of the joins of columns
         sql, params = rows.query.sql_with_params()
         self.cursor.execute(f"SELECT count(*) FROM ({sql}) AS q", params)
@@ -138,18 +141,44 @@ class RowSource:
         return own_fields(self.selection.resource, one) + extra
 
     def _occurring_names(self) -> list[str]:
-        names = []
-        for path, prefix in self.selection.one.extra_fields().items():
-            rows = self.selection.queryset().order_by("pk").values_list("pk", path)
-            sql, params = rows.query.sql_with_params()
-            names += [prefix + key for key in self._keys(f"({sql}) AS q(pk, keyed)", params)]
-        return names
+        """The columns of the keys that occur in the JSON fields of these rows.
 
-    def _keys(self, rows: str, params: tuple[Any, ...]) -> list[str]:
-        """The keys of the objects in a column; rows without an unknown one are passed quickly."""
-        known: list[str] = []
+        Most tables have all their keys in their first rows, which one look at all rows confirms.
+        """
+        prefixes = self.selection.one.extra_fields()
+        known = {path: self._first_keys(path) for path in prefixes}
+        for path in self._with_further_keys(known):
+            known[path] = self._all_keys(path, known[path])
+        return [prefix + key for path, prefix in prefixes.items() for key in sorted(known[path])]
+
+    def _first_keys(self, path: str) -> list[str]:
+        rows, params = self._keyed(path)
+        is_object = "jsonb_typeof(keyed) = 'object'"
+        self.cursor.execute(
+            f"SELECT DISTINCT jsonb_object_keys(keyed) FROM (SELECT keyed FROM {rows} "
+            f"WHERE {is_object} ORDER BY pk LIMIT {KEY_PAGE}) AS first",
+            params,
+        )
+        return [key for (key,) in self.cursor.fetchall()]
+
+    def _with_further_keys(self, known: dict[str, list[str]]) -> list[str]:
+        """The JSON fields that have other keys too; counts the rows by the way."""
+        rows = self.selection.queryset().order_by().values_list("pk", *known)
+        sql, params = rows.query.sql_with_params()
+        names = [f"keyed{number}" for number in range(len(known))]
+        further = "".join(f", bool_or({_rest(name)} <> '{{}}')" for name in names)
+        self.cursor.execute(
+            f"SELECT count(*){further} FROM ({sql}) AS q({', '.join(['pk', *names])})",
+            [*known.values(), *params],
+        )
+        ((self.total, *found),) = self.cursor.fetchall()
+        return [path for path, has in zip(known, found, strict=True) if has]
+
+    def _all_keys(self, path: str, known: list[str]) -> list[str]:
+        """The keys of a JSON field, a page of rows with an unknown one after the other."""
+        rows, params = self._keyed(path)
+        rest = _rest("keyed")
         behind, last = "", list[Any]()
-        rest = "CASE jsonb_typeof(keyed) WHEN 'object' THEN keyed - %s::text[] END"
         while True:
             self.cursor.execute(
                 f"SELECT pk, ARRAY(SELECT jsonb_object_keys({rest})) FROM {rows} "
@@ -157,10 +186,21 @@ class RowSource:
                 [known, *params, known, *last],
             )
             found = self.cursor.fetchall()
-            known += sorted({key for _, keys in found for key in keys})
+            known = [*known, *sorted({key for _, keys in found for key in keys})]
             if len(found) < KEY_PAGE:
-                return sorted(known)
+                return known
             behind, last = "AND pk > %s", [found[-1][0]]
+
+    def _keyed(self, path: str) -> tuple[str, tuple[Any, ...]]:
+        """The rows with a JSON field, as an inner query."""
+        rows = self.selection.queryset().order_by("pk").values_list("pk", path)
+        sql, params = rows.query.sql_with_params()
+        return f"({sql}) AS q(pk, keyed)", params
+
+
+def _rest(name: str) -> str:
+    """The JSON object without the known keys, a parameter; null where there is no object."""
+    return f"CASE jsonb_typeof({name}) WHEN 'object' THEN {name} - %s::text[] END"
 
 
 def _name(text: str) -> str:
