@@ -51,6 +51,18 @@ def test_the_file_has_the_columns_of_the_import_and_the_keys_that_occur(shop):
     assert {value for name, value in second.items() if name not in ("sku", "enabled")} == {"", "0"}
 
 
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_keys_are_found_wherever_they_first_occur(shop, monkeypatch, page):
+    monkeypatch.setattr("jobs.recipes.row_source.KEY_PAGE", page)
+    values = [{}, {"color": "red"}, {}, {"washable": True, "color": "blue"}, {"tags": ["red"]}, {}]
+    for number, of in enumerate(values):
+        Product.objects.create(sku=f"p{number}", values=of)
+    Product.objects.create(sku="none", values=[])  # no object has no keys
+    text, result, _ = export(EXPORT)
+    assert result == {"rows": 7}
+    assert {"color", "washable", "tags"} < set(rows(text)[0])
+
+
 def test_importing_an_export_changes_nothing(shop):
     load(IMPORT, FILE)
     text, _, files = export(EXPORT)
