@@ -27,6 +27,7 @@ DELIMITER_WORDS = {
     "|": "separated by vertical bars",
 }
 LINE_LIMIT = 1 << 24  # bytes
+SAMPLE_BYTES = 1 << 16
 SMALLEST_BLOCK = 64  # records; fewer are read a line at a time
 UTF8_MARK = b"\xef\xbb\xbf"
 REASONS = {
@@ -66,11 +67,12 @@ class CsvReader:
         self.encoding = encoding
         self.said_encoding = encoding
         self.quote = quote
-        self._row_bytes: float = 200
+        sample = self._first_bytes(SAMPLE_BYTES)
+        self._row_bytes = len(sample) / (sample.count(b"\n") or 1)
         self._reader: Any = None
         self.takes: Callable[[int, list[str]], bool] | None = None
         self.delimiter = delimiter or self._guess_delimiter()
-        start = len(UTF8_MARK) if self._first_bytes(3) == UTF8_MARK else 0
+        start = len(UTF8_MARK) if sample.startswith(UTF8_MARK) else 0
         self.seek(Position(start, 0, 1))
         self.header = self._read_header(has_header)
         self.start = self._next
@@ -130,7 +132,7 @@ class CsvReader:
         """About so many bytes, which end where a line and no cell ends; None where that is far."""
         block = self.file.read(size)
         rest = self.file.readline(LINE_LIMIT)
-        if len(rest) == LINE_LIMIT:
+        if len(block) + len(rest) >= LINE_LIMIT:
             return None
         block += rest
         quote = self.quote.encode()
@@ -251,7 +253,7 @@ class CsvReader:
         check_names(names)
 
     def _guess_delimiter(self) -> str:
-        first = self._first_bytes(1 << 16).split(b"\n", 1)[0].decode(self.encoding, "replace")
+        first = self._first_bytes(SAMPLE_BYTES).split(b"\n", 1)[0].decode(self.encoding, "replace")
         quote = re.escape(self.quote)
         unquoted = re.sub(f"{quote}[^{quote}]*{quote}", "", first) if quote else first
         return max(DELIMITERS, key=unquoted.count)

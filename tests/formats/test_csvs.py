@@ -228,3 +228,10 @@ def test_a_line_that_is_too_long_is_never_cut_in_two():
     batch = source.batch(1000)
     assert batch.records == []
     assert "a line has more than 16,777,216 bytes" in str(batch.fault)
+
+
+@pytest.mark.parametrize("cell", ["x", "x" * 3000])
+def test_a_block_has_about_as_many_records_as_were_asked_for(cell):
+    source = reader("a;b\n" + f"{cell};1\n" * 3000)
+    sizes = [len(source.batch(1000).records) for _ in range(2)]
+    assert all(900 <= size <= 1100 for size in sizes)
