@@ -8,6 +8,7 @@ It knows the columns of a table, not where the new values come from. Lines are t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from jobs.recipes.keys import literal, quote
 
 COLUMNS = 'execution_id, "row", key, target, outcome, before, after'
 KEY_LENGTH = 200  # characters
+EMPTY = "'{}'::jsonb"
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,23 @@ def images(columns: Sequence[str], created: str) -> str:
 
     Of a row for which the condition `created` holds, all columns as they are now.
     """
-    before = " || ".join(["'{}'::jsonb", *(_image("old", column) for column in columns)])
-    after = " || ".join(["'{}'::jsonb", *(_image("new", column) for column in columns)])
+    before, after = (_image(version, columns) for version in ("old", "new"))
     return f"""CASE WHEN NOT ({created}) THEN {before} END AS before,
                 CASE WHEN {created} THEN to_jsonb(new) ELSE {after} END AS after"""
 
 
-def _image(version: str, column: str) -> str:
-    name = quote(column)
-    image = f"jsonb_build_object({literal(column)}, {version}.{name})"
-    return f"CASE WHEN old.{name} IS DISTINCT FROM new.{name} THEN {image} ELSE '{{}}' END"
+def _image(version: str, columns: Sequence[str]) -> str:
+    """The changed columns, put together as one text: quicker than objects added to each other."""
+    members = [
+        f"CASE WHEN old.{name} IS DISTINCT FROM new.{name} THEN "
+        f"{literal(_start(column))} || coalesce(to_json({version}.{name})::text, 'null') END"
+        for column, name in ((column, quote(column)) for column in columns)
+    ]
+    return f"('{{' || concat_ws(',', {', '.join(members)}) || '}}')::jsonb" if members else EMPTY
+
+
+def _start(column: str) -> str:
+    return f"{json.dumps(column)}:"
 
 
 def _joined(image: str, many: Sequence[tuple[str, str, str]], side: int) -> str:
