@@ -72,6 +72,7 @@ class MergeStager:
         self.staging = quote(f"staging_{self.model._meta.db_table}"[:63])
         self.pk = quote(self.model._meta.pk.column)
         self.doubles: list[list[int]] = []
+        self.left_out: list[int] = []  # rows of the chunk that the mode has not written
         self.keys = [of for of in staged if of.field.name in resource.key_fields()]
         self.parent = next((of for of in staged if of.kind is Kind.PARENT), None)
         self.many = [of for of in staged if of.kind is Kind.MANY]
@@ -91,6 +92,7 @@ class MergeStager:
         names = "".join(f", {column_of(of)}" for of in self.staged)
         copy_rows(cursor, f"COPY pg_temp.{self.staging} (n{names}) FROM STDIN", chunk.rows)
         self.doubles = self._find_doubles(cursor)
+        self.left_out = []
         self.chunk = chunk
 
     def _find_doubles(self, cursor: psycopg.Cursor) -> list[list[int]]:
@@ -115,6 +117,7 @@ class MergeStager:
         # What is checked only at commit is checked here, where one row can still be told apart.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
         self.chunk.warnings += self._warnings(superseded, left_out or [])
+        self.left_out += left_out or []
         skipped = len(left_out or [])
         return Counters(
             created=created,

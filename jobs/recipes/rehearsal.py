@@ -83,7 +83,7 @@ class RehearsingMergeStager(MergeStager):
             FROM pg_temp.{self.staging} s WHERE s.n <> ALL(%s::int[])
             ORDER BY {self.folds}, s.n DESC
             ON CONFLICT ({self.places}) DO {again}""",
-            [refused],
+            [[*refused, *self.left_out]],
         )
         pk = self.model._meta.pk.column
         for _, row, key, target, outcome, before, after in sample:
