@@ -133,13 +133,16 @@ class _Loader:
         return self.own.transaction() if self.overlaps else transaction.atomic()
 
     def _warn(self, chunk: StagedChunk, number: int, error: Exception) -> ItemWarning:
-        code, message, *column = getattr(self.stager, "explain", explain)(error)
+        code, message, column, value = (*explain(error), "", "")
+        if explains := getattr(self.stager, "explain", None):
+            code, message, column, value = explains(error, number)
         return ItemWarning(
             code=code,
             message=message,
             row=chunk.row_numbers[number],
             key=chunk.keys[number],
-            column=column[0] if column else "",
+            column=column,
+            value=value,
             outcome=outcome_of(error),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 from django.db import models
 
@@ -25,6 +26,12 @@ class Header:
     known: list[str]
     left_out: list[str]
     columns: list[Column]
+
+    @cached_property
+    def fields(self) -> dict[str, int]:
+        """The place of the column of each field of the model that has one alone."""
+        alone = [column for column in self.columns if column.key is None]
+        return {column.field: self.known.index(column.names[0]) for column in alone}
 
     def json_columns(self, resource: Resource) -> set[str]:
         """The columns of the file whose field keeps JSON as it is, lists too."""

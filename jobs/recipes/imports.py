@@ -129,9 +129,11 @@ class ImportJob(Job):
             return ModelStager(plan.resource, plan.staged, plan.header, mode)
         if self._is_dry:
             ledger = Ledger(self.workspace.told_to)
-            return RehearsingMergeStager(plan.resource, plan.staged, mode=mode, ledger=ledger)
+            return RehearsingMergeStager(
+                plan.resource, plan.staged, mode=mode, ledger=ledger, header=plan.header
+            )
         kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
-        return MergeStager(plan.resource, plan.staged, mode=mode, ledger=kept)
+        return MergeStager(plan.resource, plan.staged, mode=mode, ledger=kept, header=plan.header)
 
     @property
     def _by_model(self) -> bool:

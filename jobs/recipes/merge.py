@@ -17,6 +17,8 @@ from django.db import connection, models
 from jobs.definition import Counters, ItemWarning, StagedChunk
 from jobs.recipes.converters import json_text
 from jobs.recipes.copying import copy_rows
+from jobs.recipes.faults import shown
+from jobs.recipes.headers import Header
 from jobs.recipes.keys import folded_fields, literal, now_of, quote
 from jobs.recipes.ledger import Ledger, images
 from jobs.recipes.staging import Kind, StagedField, differs_by_row
@@ -61,10 +63,12 @@ class MergeStager:
         *,
         mode: str = Mode.UPSERT,
         ledger: Ledger | None = None,
+        header: Header | None = None,
     ):
         self.resource = resource
         self.mode = Mode(mode)
         self.ledger = ledger
+        self.header = header
         self.model = resource.model
         self.staged = staged
         self.folded = folded_fields(self.model)
@@ -152,11 +156,20 @@ class MergeStager:
             for n, code, message in sorted(said)
         ]
 
-    def explain(self, error: psycopg.Error) -> tuple[str, str, str]:
-        """What a refusal of the database means: code, sentence and column of a warning."""
+    def explain(self, error: psycopg.Error, number: int) -> tuple[str, str, str, str]:
+        """What a refusal of a row means: code, sentence, column and value of a warning."""
         if isinstance(error, UnresolvedParent):
-            return error.code, str(error), error.column
-        return explain(error, self.model)
+            return error.code, str(error), *self._cell(error.column, number)
+        code, message, field = explain(error, self.model)
+        return code, message, *self._cell(field, number)
+
+    def _cell(self, field: str, number: int) -> tuple[str, str]:
+        """What the source calls a field, and what it says there of a row; often it is known."""
+        if self.header is None or field not in self.header.fields or number < 0:
+            return field, ""
+        at = self.header.fields[field]
+        records = self.chunk.records
+        return self.header.names[at], shown(records[number][at]) if records else ""
 
     # --- The statement ----------------------------------------------------------------------------
 

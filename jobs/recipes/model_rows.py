@@ -72,13 +72,13 @@ class ModelStager:
         self.chunk.rejected = self.rejected = [*self.rejected, *failed]
         return counters
 
-    def explain(self, error: Exception) -> tuple[str, str, str]:
-        """What a refusal of the database means: code, sentence and column of a warning."""
+    def explain(self, error: Exception, _: int) -> tuple[str, str, str, str]:
+        """What a refusal of a row means: code, sentence, column and value of a warning."""
         cause = error if isinstance(error, psycopg.Error) else error.__cause__
         if isinstance(cause, psycopg.Error):
             code, message, column = explain(cause, self.model)
-            return code, message, self.shown.get(column, column)
-        return "refused", f"The model refused the row: {error}.", ""
+            return code, message, self.shown.get(column, column), ""
+        return "refused", f"The model refused the row: {error}.", "", ""
 
     # --- One row ----------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class ModelStager:
                 for name, each in by_field(error)
             ]
         except (IntegrityError, DataError) as error:
-            return "failed", [self._warning(n, *self.explain(error))]
+            return "failed", [self._warning(n, *self.explain(error, n))]
 
     def _write(self, row: Row, there: Any) -> str:
         instance = there or self.model()
@@ -178,7 +178,14 @@ class ModelStager:
         )
 
     def _warning(
-        self, n: int, code: str, message: str, column: str = "", *, outcome: str = "failed"
+        self,
+        n: int,
+        code: str,
+        message: str,
+        column: str = "",
+        value: str = "",
+        *,
+        outcome: str = "failed",
     ) -> ItemWarning:
         return ItemWarning(
             code=code,
@@ -186,5 +193,6 @@ class ModelStager:
             row=self.chunk.row_numbers[n],
             key=self.chunk.keys[n],
             column=column,
+            value=value,
             outcome=outcome,
         )

@@ -139,9 +139,9 @@ class UndoStager:
         done = {outcome: counted.get(act, 0) for act, outcome in ACTS.items()}
         return Counters(**done, skipped=len(conflicts))
 
-    def explain(self, error: Exception) -> tuple[str, str]:
-        """The code and the sentence of the warning about one row."""
-        return getattr(error, "code", "refused"), str(error)
+    def explain(self, error: Exception, _: int) -> tuple[str, str, str, str]:
+        """Code, sentence, column and value of the warning about one row."""
+        return getattr(error, "code", "refused"), str(error), "", ""
 
     def counts(self, cursor: psycopg.Cursor) -> dict[str, int]:
         """How many rows were planned, by verdict."""

@@ -134,13 +134,14 @@ def _load_chunk(stager: Any, sql: psycopg.Cursor, chunk: Any, loaded: Loaded) ->
             return stager.merge(sql, low, high)
 
     def refuse(number: int, error: Exception) -> ItemWarning:
-        code, message, column = stager.explain(error)
+        code, message, column, value = stager.explain(error, number)
         return ItemWarning(
             code=code,
             message=message,
             row=chunk.row_numbers[number],
             key=chunk.keys[number],
             column=column,
+            value=value,
         )
 
     if chunk.rows:

@@ -247,7 +247,8 @@ def test_a_row_that_only_the_database_refuses_costs_that_row():
     rows = [f"p{n};{-1 if n in (3, 17, 18) else n}" for n in range(40)]
     loaded = load(PRODUCTS, "sku;price-EUR\n" + "\n".join(rows))
     assert loaded.counts == {"created": 37, "failed": 3}
-    assert loaded.codes == [(row, "price_eur", "refused") for row in (4, 18, 19)]
+    assert loaded.codes == [(row, "price-EUR", "refused") for row in (4, 18, 19)]
+    assert {warning.value for warning in loaded.warnings} == {"-1"}
     assert loaded.warnings[0].message == "A price must not be negative."
     assert loaded.warnings[0].key == "p3"
 
