@@ -55,7 +55,7 @@ def made(me, person, execution):
         step = StepExecution.objects.create(execution=one, order=1, name="rows", label="Rows")
         StepWarning.objects.create(execution=one, step=step, row=1, code="x", message="X.")
         ConsoleText.objects.create(execution=one, offset=0, text=b"said")
-        file = ExecutionFile(execution=one, role="output", name="a.csv", size=0, sha256="x")
+        file = ExecutionFile(execution=one, role="output", name="a.csv", size=0, sha256="00" * 32)
         file.file.save("a.csv", ContentFile(b""))
     return found
 

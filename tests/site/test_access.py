@@ -35,7 +35,7 @@ def there(bob, execution):
         found = execution(user, Status.RUNNING)
         up = control.upload(ContentFile(b"x", name="x.csv"), user=user)
         file = ExecutionFile.objects.create(
-            execution=found, role="input", name="x.csv", file=up.file.name, size=1, sha256="x"
+            execution=found, role="input", name="x.csv", file=up.file.name, size=1, sha256=up.sha256
         )
         found.steps.update(columns=["sku"])
         RejectedRow.objects.create(execution=found, step=found.steps.get(), row=1, cells=["x"])
