@@ -198,10 +198,13 @@ def test_too_many_failed_rows_end_an_import_behind_whole_chunks(worker, launch_i
     assert 150 < step.failed < BAD
     assert step.failed == done.warnings.count() == done.rejected_rows.count()
     assert Product.objects.filter(sku__startswith=prefix).count() == step.created
-    again = finished(control.continue_(done), 60).steps.get()
-    assert (again.carried + again.processed, step.created + again.created) == (
-        ROWS, ROWS - BAD,
-    )  # fmt: skip
+    created, rounds = step.created, 0
+    while done.status == Status.FAILED:  # what continues it counts anew
+        done = finished(control.continue_(done), 60)
+        step = done.steps.get()
+        created, rounds = created + step.created, rounds + 1
+    assert (step.carried + step.processed, created) == (ROWS, ROWS - BAD)
+    assert rounds <= BAD // 150
 
 
 def test_the_failed_rows_of_all_parts_count_against_the_limit(worker, launch_import, prefix):
