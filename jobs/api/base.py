@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 
 from jobs.api import problems
 from jobs.api.authentication import TokenAuthentication, WithinScope
+from jobs.downloads import matches
 
 
 class StrictJSONParser(JSONParser):
@@ -129,12 +130,6 @@ def etag_of(body: Any) -> str:
     """The entity tag of a representation: a hash of its content."""
     text = json.dumps(body, sort_keys=True, default=str)
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-
-
-def matches(header: str | None, etag: str) -> bool:
-    """Whether a list of entity tags, as in If-Match and If-None-Match, names this one."""
-    tags = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
-    return etag in tags or "*" in tags
 
 
 def tagged(request: Request, body: Mapping[str, Any]) -> Response:

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, caller, checked, etag_of, matches, tagged
+from jobs.api.base import ApiView, caller, checked, etag_of, tagged
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
@@ -31,6 +31,7 @@ from jobs.api.profile_serializers import (
     taken,
 )
 from jobs.definition import REGISTRY
+from jobs.downloads import matches
 from jobs.models import JobExecution, JobProfile, ProfileGrant
 from jobs.permissions import may, require, visible_profiles
 from jobs.states import Status

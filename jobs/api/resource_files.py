@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from jobs import control
 from jobs.api.base import ApiView, caller
 from jobs.api.execution_serializers import ExecutionSerializer
-from jobs.api.files import FORMAT, OfAnyFormat, attached, wanted_format
+from jobs.api.files import FORMAT, OfAnyFormat, wanted_format
 from jobs.api.launches import IDEMPOTENCY_KEY, created, idempotency_key_of
 from jobs.api.openapi import LOCATION, described
 from jobs.api.resources import find_resource
+from jobs.downloads import attached
 from jobs.formats.writing import TYPES
 from jobs.template_files import template_file
 

@@ -19,13 +19,14 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, matches, tagged
+from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, tagged
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged
 from jobs.api.problems import PreconditionFailed
 from jobs.api.profiles import find_profile
 from jobs.cron import BadCron, Cron, in_words
+from jobs.downloads import matches
 from jobs.models import Schedule
 from jobs.models.profile import CODE
 from jobs.permissions import may, require, visible_schedules

@@ -47,6 +47,16 @@ def test_a_file_is_sent_as_an_attachment_and_never_shown(bobs, file):
     assert "no-store" in answer["Cache-Control"]
 
 
+def test_a_part_of_a_file_can_be_fetched_and_nothing_twice(bobs, file):
+    part = bobs.get(address(file), headers={"Range": "bytes=4-7"})
+    assert (part.status_code, body(part)) == (206, b"name")
+    assert part["Content-Range"] == f"bytes 4-7/{file.size}"
+    behind = bobs.get(address(file), headers={"Range": f"bytes={file.size}-"})
+    assert (behind.status_code, behind["Content-Range"]) == (416, f"bytes */{file.size}")
+    again = bobs.get(address(file), headers={"If-None-Match": part["ETag"]})
+    assert again.status_code == 304
+
+
 def test_its_name_is_shown_as_text(bobs, file):
     page = bobs.get(f"/executions/{file.execution_id}/?tab=files").content.decode()
     assert "&lt;b&gt;things&lt;/b&gt;.html" in page

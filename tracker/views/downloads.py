@@ -1,13 +1,13 @@
-"""Files that are made while they are sent: rejected rows, and templates to be filled in."""
+"""Files of executions, and those made while they are sent: rejected rows, and templates."""
 
 from typing import Any
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
+from jobs.downloads import OutsideTheFile, attached, download
 from jobs.formats.writing import TYPES
 from jobs.permissions import require, visible_profiles, visible_to
 from jobs.rejected import rejected_file
@@ -19,6 +19,20 @@ from tracker.request import Request
 
 @signed_in
 @require_safe
+def file(request: Request, pk: Any, file_pk: int) -> HttpResponseBase:
+    """A file that an execution read or made."""
+    found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
+    wanted = get_object_or_404(found.files, pk=file_pk)
+    require(request.user, "download", found)
+    try:
+        return download(request.headers, wanted)
+    except OutsideTheFile as error:
+        headers = {"Content-Range": error.content_range}
+        return HttpResponse(str(error), status=416, content_type="text/plain", headers=headers)
+
+
+@signed_in
+@require_safe
 def rejected(request: Request, pk: Any) -> HttpResponseBase:
     """The rows that failed, in the format of the input or the one that is asked for."""
     found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
@@ -26,7 +40,8 @@ def rejected(request: Request, pk: Any) -> HttpResponseBase:
     file = rejected_file(found, _format(request))
     if file is None:
         raise Http404
-    return _attached(StreamingHttpResponse(file.blocks), file.name, file.content_type)
+    response = StreamingHttpResponse(file.blocks, content_type=file.content_type)
+    return attached(response, file.name)
 
 
 @signed_in
@@ -40,7 +55,7 @@ def template(request: Request, code: str) -> HttpResponseBase:
         raise Http404
     kind = _format(request) or FORMATS[0][0]
     name = f"{resource.name.rpartition('.')[2]}.{kind}"
-    return _attached(HttpResponse(template_file(resource, kind)), name, TYPES[kind])
+    return attached(HttpResponse(template_file(resource, kind), content_type=TYPES[kind]), name)
 
 
 def _format(request: Request) -> str:
@@ -48,11 +63,3 @@ def _format(request: Request) -> str:
     if wanted and wanted not in dict(FORMATS):
         raise Http404
     return wanted
-
-
-def _attached(response: HttpResponseBase, name: str, content_type: str) -> HttpResponseBase:
-    disposition = content_disposition_header(as_attachment=True, filename=name)
-    response["Content-Type"] = content_type
-    response["Content-Disposition"] = disposition or "attachment"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response

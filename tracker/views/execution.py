@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from django.http import (
-    FileResponse,
     Http404,
     HttpResponse,
     JsonResponse,
@@ -153,18 +152,3 @@ def _stream(request: Request, pk: Any) -> tuple[JobExecution, str]:
         raise Http404
     require(request.user, STREAM_RIGHTS[stream], found)
     return found, stream
-
-
-@signed_in
-@require_safe
-def download(request: Request, pk: Any, file_pk: int) -> FileResponse:
-    found = get_object_or_404(visible_to(request.user).select_related("profile"), pk=pk)
-    wanted = get_object_or_404(found.files, pk=file_pk)
-    require(request.user, "download", found)
-    try:
-        content = wanted.file.open("rb")
-    except FileNotFoundError:
-        raise Http404 from None
-    response = FileResponse(content, as_attachment=True, filename=wanted.name)
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
