@@ -134,15 +134,16 @@ class CsvReader:
         rest = self.file.readline(LINE_LIMIT)
         if len(block) + len(rest) >= LINE_LIMIT:
             return None
-        block += rest
+        lines, length = [block, rest], len(block) + len(rest)
         quote = self.quote.encode()
-        is_open = bool(quote) and block.count(quote) % 2
+        is_open = bool(quote) and (block.count(quote) + rest.count(quote)) % 2
         while is_open and (line := self.file.readline(LINE_LIMIT)):
             is_open ^= line.count(quote) % 2
-            block += line
-            if len(block) > 2 * BATCH_LIMIT:
+            lines.append(line)
+            length += len(line)
+            if length > 2 * BATCH_LIMIT:
                 return None
-        return block
+        return b"".join(lines)
 
     def _records(self, text: str) -> list[list[str]]:
         """The cells of some whole lines; where nothing is quoted, splitting is quicker than csv."""

@@ -235,3 +235,10 @@ def test_a_block_has_about_as_many_records_as_were_asked_for(cell):
     source = reader("a;b\n" + f"{cell};1\n" * 3000)
     sizes = [len(source.batch(1000).records) for _ in range(2)]
     assert all(900 <= size <= 1100 for size in sizes)
+
+
+def test_a_quote_that_is_never_closed_is_found_behind_the_good_records():
+    source = reader("a;b\n" + "x;1\n" * 100 + 'x;"open\n' + "z;1\n" * 1_000_000)
+    batch = source.batch(1000)
+    assert len(batch.records) == 100
+    assert "The record that begins in line 102 is broken" in str(batch.fault)
