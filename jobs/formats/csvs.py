@@ -113,7 +113,8 @@ class CsvReader:
         except (UnicodeDecodeError, csv.Error):
             return None
         lines = text.count("\n")
-        is_plain = lines <= len(records) and self._is_plain(text)
+        ended = lines if text.endswith("\n") else lines + 1  # more than records: within cells
+        is_plain = ended <= len(records) and self._is_plain(text)
         if not all(records):
             records = [cells for cells in records if cells]
         if not records or "\0" in text or max(map(len, records)) > len(self.header):

@@ -152,7 +152,9 @@ cell_texts = st.one_of(
     rows=st.lists(st.lists(cell_texts, min_size=2, max_size=2), min_size=1, max_size=200),
     end=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
-    broken=st.sampled_from(["", "", "", '"open', "too;many;cells", "\n\n", '5" pipe;\n']),
+    broken=st.sampled_from(
+        ["", "", "", '"open', "too;many;cells", "\n\n", '5" pipe;\n', "a;b", 'a;"b\nc"']
+    ),
     delimiter=st.sampled_from([";", "\t"]),
     takes=st.sampled_from([None, lambda row, cells: row % 3 == 0]),
 )
@@ -242,3 +244,9 @@ def test_a_quote_that_is_never_closed_is_found_behind_the_good_records():
     batch = source.batch(1000)
     assert len(batch.records) == 100
     assert "The record that begins in line 102 is broken" in str(batch.fault)
+
+
+def test_a_line_end_in_the_last_cell_of_a_file_without_a_last_line_end_is_noticed():
+    batch = reader('a;b\nk;"x\ny"').batch(1000)
+    assert batch.records == [["k", "x\ny"]]
+    assert not batch.is_plain

@@ -381,3 +381,9 @@ def test_a_broken_file_fails_the_execution_and_keeps_its_rows():
     assert done.status == "failed"
     assert "The record that begins in line 3 is broken" in done.error
     assert Product.objects.count() == 1
+
+
+def test_a_line_end_in_the_last_cell_is_kept_though_the_file_ends_there():
+    loaded = load(PRODUCTS, 'sku;name\nk;"x\ny"')
+    assert (loaded.counts, loaded.warnings) == ({"created": 1}, [])
+    assert Product.objects.get(sku="k").name == "x\ny"
