@@ -112,9 +112,8 @@ class CsvReader:
             records = self._records(text)
         except (UnicodeDecodeError, csv.Error):
             return None
-        lines = text.count("\n")
-        ended = lines if text.endswith("\n") else lines + 1  # more than records: within cells
-        is_plain = ended <= len(records) and self._is_plain(text)
+        lines = text.count("\n") + (not text.endswith("\n"))
+        is_plain = lines <= len(records) and self._is_plain(text)  # else some end within a cell
         if not all(records):
             records = [cells for cells in records if cells]
         if not records or "\0" in text or max(map(len, records)) > len(self.header):
