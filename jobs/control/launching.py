@@ -105,7 +105,8 @@ def new_execution(
     execution = _of_profile(profile) if profile else _of_job(definition)
     execution.job_version, execution.type = definition.version(), definition.type
     execution.parameters = parameters
-    execution.dry_run = bool(parameters.get("dry_run"))
+    dry = definition.Parameters.base_fields.get("dry_run")  # which reads "false" as its form does
+    execution.dry_run = bool(dry and dry.to_python(parameters.get("dry_run")))
     overlaps.limit(execution, definition, profile)
     execution.timeout_seconds = execution.timeout_seconds or definition.timeout_seconds
     return execution

@@ -163,3 +163,11 @@ def test_an_unknown_upload_is_refused():
     with pytest.raises(InvalidParameters):
         control.launch(job="catalog.category.import", parameters={"file": str(uuid.uuid4())})
     assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize(("given", "is_dry"), [("false", False), ("0", False), (True, True)])
+def test_a_launch_is_dry_only_where_its_job_runs_dry(given, is_dry):
+    file = control.upload(ContentFile(b"sku\na\n", name="p.csv"), user=None)
+    parameters = {"file": str(file.pk), "dry_run": given}
+    execution = control.launch(job="catalog.product.import", parameters=parameters)
+    assert execution.dry_run is is_dry
