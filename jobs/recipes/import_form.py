@@ -17,7 +17,7 @@ from jobs.formats.reading import (
     QUOTE_CHOICES,
 )
 from jobs.recipes.creating import creatable
-from jobs.recipes.merge import Mode
+from jobs.recipes.modes import Mode
 from jobs.recipes.placed import check_source, source_fields
 from jobs.recipes.spelling import DatePattern
 from jobs.resources import ResourceClass

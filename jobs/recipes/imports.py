@@ -33,8 +33,9 @@ from jobs.recipes.duplicates import TOLD, Duplicates
 from jobs.recipes.headers import Header, read_header
 from jobs.recipes.import_form import ImportForm, form_of, read_options
 from jobs.recipes.ledger import Ledger
-from jobs.recipes.merge import MergeStager, Mode
+from jobs.recipes.merge import MergeStager
 from jobs.recipes.model_rows import ModelStager
+from jobs.recipes.modes import Mode
 from jobs.recipes.placed import fetch_steps
 from jobs.recipes.rehearsal import RehearsingMergeStager
 from jobs.recipes.rows import RowParser

@@ -18,7 +18,8 @@ from jobs.recipes.converters import json_text
 from jobs.recipes.faults import by_field
 from jobs.recipes.headers import Header
 from jobs.recipes.keys import folded_fields
-from jobs.recipes.merge import LEFT_OUT, Mode, explain
+from jobs.recipes.modes import LEFT_OUT, Mode
+from jobs.recipes.refusals import explain
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Resource
 

@@ -15,7 +15,10 @@ from typing import Any
 import psycopg
 
 from jobs.recipes.ledger import COLUMNS, Ledger
-from jobs.recipes.merge import MergeStager, Mode, column_of
+from jobs.recipes.merge import MergeStager
+from jobs.recipes.merge_statement import column_of
+from jobs.recipes.modes import Mode
+from jobs.recipes.sparse import SparseStatement
 
 SAMPLE = 100  # changes of each outcome that are shown
 LINES = "pg_temp.rehearsed_lines"
@@ -42,9 +45,9 @@ class RehearsingMergeStager(MergeStager):
     def __init__(self, *given: Any, ledger: Ledger, **named: Any):
         self.told_to = ledger.execution_id
         super().__init__(*given, ledger=replace(ledger, table=LINES), **named)
-        self.names = ", ".join(column_of(of) for of in self.staged)
-        self.folds = ", ".join(self._fold("s", of) for of in self.keys)
-        self.places = ", ".join(f"k{i}" for i in range(len(self.keys)))
+        self.staging = f"pg_temp.{self.sql.staging}"
+        self.folds = ", ".join(self.sql.fold("s", of) for of in self.sql.keys)
+        self.places = ", ".join(f"k{i}" for i in range(len(self.sql.keys)))
 
     def prepare(self, cursor: psycopg.Cursor) -> None:
         super().prepare(cursor)
@@ -52,17 +55,17 @@ class RehearsingMergeStager(MergeStager):
         cursor.execute("CREATE TEMP TABLE rehearsed_lines (LIKE jobs_rowchange INCLUDING IDENTITY)")
         cursor.execute(
             f"""CREATE TEMP TABLE rehearsed_rows AS
-            SELECT {self.names}, {self._named_folds} FROM pg_temp.{self.staging} s"""
+            SELECT {self.names}, {self._named_folds} FROM {self.staging} s"""
         )
         cursor.execute(f"CREATE UNIQUE INDEX ON {SEEN} ({self.places})")
 
     @property
     def _named_folds(self) -> str:
-        return ", ".join(f"{self._fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
+        return ", ".join(f"{self.sql.fold('s', of)} AS k{i}" for i, of in enumerate(self.sql.keys))
 
     def recall(self, cursor: psycopg.Cursor) -> int:
         cursor.execute(
-            f"""{self._met} INSERT INTO pg_temp.{self.staging} (n, {self.names})
+            f"""{self._met} INSERT INTO {self.staging} (n, {self.names})
             SELECT -row_number() OVER (), {self.names} FROM {SEEN}
             WHERE ({self.places}) IN (SELECT {self.places} FROM met)"""
         )
@@ -75,32 +78,45 @@ class RehearsingMergeStager(MergeStager):
     def remember(
         self, cursor: psycopg.Cursor, refused: list[int], sample: list[tuple[Any, ...]]
     ) -> None:
-        kept = ", ".join(f"{name} = EXCLUDED.{name}" for name in map(column_of, self.staged))
-        again = "NOTHING" if self.mode == Mode.CREATE else f"UPDATE SET {kept}"
-        cursor.execute(
-            f"""INSERT INTO {SEEN} ({self.names}, {self.places})
-            SELECT DISTINCT ON ({self.folds}) {self.names}, {self.folds}
-            FROM pg_temp.{self.staging} s WHERE s.n <> ALL(%s::int[])
-            ORDER BY {self.folds}, s.n DESC
-            ON CONFLICT ({self.places}) DO {again}""",
-            [[*refused, *self.left_out]],
-        )
-        pk = self.model._meta.pk.column
+        dropped = [*refused, *self.left_out]
+        for turn in range(self._longest_double if self.lacking else 1):
+            cursor.execute(self._keep, {"dropped": dropped, "turn": turn + 1})
+        pk = self.sql.model._meta.pk.column
         for _, row, key, target, outcome, before, after in sample:
             given = (self.told_to, row, key, pk, target, outcome, before, after, self.told_to)
             cursor.execute(SHOW, given)
 
+    @property
+    def _longest_double(self) -> int:
+        return max(map(len, self.doubles))
+
+    @cached_property
+    def _keep(self) -> str:
+        """Keeps the last row of each key; of rows that may lack something one after the other."""
+        if isinstance(self.sql, SparseStatement):
+            kept, order, which = self.sql.remembered("e"), "s.n", "place = %(turn)s"
+        else:
+            kept = [f"{name} = EXCLUDED.{name}" for name in self.sql.columns]
+            order, which = "s.n DESC", "place = 1"
+        again = "NOTHING" if self.mode == Mode.CREATE else f"UPDATE SET {', '.join(kept)}"
+        return f"""INSERT INTO {SEEN} AS e ({self.names}, {self.places})
+            SELECT {self.names}, {self.folds} FROM (
+                SELECT *, row_number() OVER (PARTITION BY {self.folds} ORDER BY {order}) AS place
+                FROM {self.staging} s WHERE s.n <> ALL(%(dropped)s::int[])) s WHERE {which}
+            ON CONFLICT ({self.places}) DO {again}"""
+
     @cached_property
     def _met(self) -> str:
         """The keys that the staged rows name: their own, and those of all their ancestors."""
-        own = f"SELECT {self._named_folds} FROM pg_temp.{self.staging} s"
-        if self.parent is None:
+        own = f"SELECT {self._named_folds} FROM {self.staging} s"
+        if self.sql.parent is None:
             return f"WITH met AS ({own})"
-        key, up = self.keys[0], self._fold("s", self.keys[0], column_of(self.parent))
+        sql, parent = self.sql, column_of(self.sql.parent)
+        key, up = sql.keys[0], sql.fold("s", sql.keys[0], parent)
         return f"""WITH RECURSIVE met(k0) AS (
-                SELECT k0 FROM ({own}) o UNION SELECT {up} FROM pg_temp.{self.staging} s
+                SELECT k0 FROM ({own}) o UNION SELECT {up} FROM {self.staging} s
                 UNION SELECT above.k0 FROM met CROSS JOIN LATERAL (
                     SELECT {up} FROM {SEEN} s WHERE s.k0 = met.k0
-                    UNION ALL SELECT {self._fold("p", key)} FROM {self.table} c
-                        JOIN {self.table} p ON p.{self.pk} = c.{column_of(self.parent)}
-                        WHERE {self._fold("c", key)} = met.k0) AS above(k0))"""
+                    UNION ALL SELECT {sql.fold("p", key)} FROM {sql.table} c
+                        JOIN {sql.table} p ON p.{sql.pk} = c.{parent}
+                        WHERE {sql.fold("c", key)} = met.k0) AS above(k0))"""

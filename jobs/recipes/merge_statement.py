@@ -1,0 +1,310 @@
+"""The statement that merges staged rows into the target.
+
+It joins the target first, so that rows that are the same already are not written at all: no new
+row version, no WAL, no sequence value. Keys are compared by the target's own unique index.
+"""
+
+# ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.db import connection
+
+from jobs.recipes.converters import json_text
+from jobs.recipes.keys import folded_fields, literal, now_of, quote
+from jobs.recipes.ledger import Ledger, images
+from jobs.recipes.modes import Mode
+from jobs.recipes.staging import Kind, StagedField, differs_by_row
+from jobs.resources import Resource
+
+IN_RANGE = "s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])"
+
+
+class MergeStatement:
+    """The SQL of one import: `text` merges the rows of a range, with the parameters `constants`.
+
+    Its row says how many were created, updated and given, which were written, which were left out
+    because of the mode, and the number of the ledger's first line.
+    """
+
+    def __init__(
+        self, resource: Resource, staged: list[StagedField], mode: Mode, ledger: Ledger | None
+    ):
+        self.staged, self.mode, self.ledger = staged, mode, ledger
+        self.model = resource.model
+        self.folded = folded_fields(self.model)
+        self.table = quote(self.model._meta.db_table)
+        self.staging = quote(f"staging_{self.model._meta.db_table}"[:63])
+        self.pk = quote(self.model._meta.pk.column)
+        self.keys = [of for of in staged if of.field.name in resource.key_fields()]
+        self.parent = next((of for of in staged if of.kind is Kind.PARENT), None)
+        self.many = [of for of in staged if of.kind is Kind.MANY]
+        self.changing = [
+            of for of in staged if of.kind in (Kind.PLAIN, Kind.MERGED) and of not in self.keys
+        ]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of the staging table behind the row's number, and their types."""
+        return {column_of(of): of.type for of in self.staged}
+
+    @cached_property
+    def doubles(self) -> str:
+        """Finds staged rows of the same key, as PostgreSQL compares keys: their numbers, and those
+        of them that lack something."""
+        key = ", ".join(self.fold("s", of) for of in self.keys)
+        return f"""SELECT array_agg(n), {self._lacking}
+            FROM pg_temp.{self.staging} s GROUP BY {key} HAVING count(*) > 1"""
+
+    _lacking = "NULL"
+
+    @cached_property
+    def text(self) -> str:
+        lines = f", lines AS ({self._lines})" if self.ledger else ""
+        return f"""
+            WITH source AS ({self._source}),
+            {self._written}{self._links}
+            {lines}
+            SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),
+                (SELECT count(*) FROM pg_temp.{self.staging} s WHERE {IN_RANGE}),
+                {"coalesce(array_agg(pk), '{}')" if self.parent else "NULL"},
+                {self._left_out},
+                {"(SELECT min(id) FROM lines)" if self.ledger else "NULL"}
+            FROM written"""
+
+    @property
+    def _written(self) -> str:
+        return f"written AS ({self._update if self.mode == Mode.UPDATE else self._insert})"
+
+    @cached_property
+    def _source(self) -> str:
+        """The staged rows that the target does not have, or has with other values.
+
+        With a ledger, the others too: `differs` tells them apart.
+        """
+        further = f", t.{self.pk} AS target"
+        further += "".join(f", {self.fold('s', of)} AS k{i}" for i, of in enumerate(self.keys))
+        joins = ""
+        conditions = []
+        if self.changing:
+            old = ", ".join(f"t.{column_of(of)}" for of in self.changing)
+            new = ", ".join(self.merged("t", "s", of) for of in self.changing)
+            conditions.append(f"ROW({old}) IS DISTINCT FROM ROW({new})")
+        for number, of in enumerate(self.many):
+            joins += f" LEFT JOIN LATERAL ({self._current_links(of)}) AS m{number} ON TRUE"
+            further += f", m{number}.keys AS old{number}"
+            wish = self._wish(of, f"m{number}.keys")
+            conditions.append(f"m{number}.keys IS DISTINCT FROM {wish}")
+        differs = self._wanted(" OR ".join(conditions) or "FALSE")
+        if self.ledger:
+            further, differs = f"{further}, ({differs}) AS differs", "TRUE"
+        return f"""SELECT s.*{further} FROM pg_temp.{self.staging} s
+            LEFT JOIN {self.table} t ON {self.same_key("t", "s")}{joins}
+            WHERE {IN_RANGE} AND ({differs})"""
+
+    def _wanted(self, differs: str) -> str:
+        """The condition under which the mode writes a row."""
+        absent = f"t.{self.pk} IS NULL"
+        match self.mode:
+            case Mode.CREATE:
+                return absent
+            case Mode.UPDATE:
+                return f"t.{self.pk} IS NOT NULL AND ({differs})"
+        return f"{absent} OR {differs}"
+
+    @property
+    def _insert(self) -> str:
+        own = [of for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
+        staged, given = [column_of(of) for of in own], [self._inserted(of) for of in own]
+        names = [*staged, *self._defaults]
+        values = [*given, *self._defaults.values()]
+        order = ", ".join(f"k{i}" for i in range(len(self.keys)))
+        conflict = ", ".join(self.fold("", of) for of in self.keys)
+        update = f"UPDATE SET {self._changes_on_conflict}"
+        return f"""INSERT INTO {self.table} AS t ({", ".join(names)})
+            SELECT {", ".join(values)} FROM {self._proposed} ORDER BY {order}
+            ON CONFLICT ({conflict}) DO {"NOTHING" if self.mode == Mode.CREATE else update}
+            RETURNING t.{self.pk} AS pk, old.{self.pk} IS NULL AS created{self._returned}"""
+
+    @property
+    def _proposed(self) -> str:
+        return "source WHERE differs" if self.ledger else "source"
+
+    @property
+    def _changes_on_conflict(self) -> str:
+        return ", ".join(self._changes("EXCLUDED"))
+
+    def _inserted(self, of: StagedField) -> str:
+        """What a row is written with: a new one gets the further keys of its JSON object."""
+        column = column_of(of)
+        if of.kind is not Kind.MERGED or of.given is None:
+            return column
+        return f"CASE WHEN target IS NULL THEN {further(of)} || {column} ELSE {column} END"
+
+    @property
+    def _update(self) -> str:
+        return f"""UPDATE {self.table} AS t SET {", ".join(self._changes("source"))}
+            FROM source WHERE t.{self.pk} = source.target{" AND differs" * bool(self.ledger)}
+            RETURNING t.{self.pk} AS pk, FALSE AS created{self._returned}"""
+
+    @property
+    def _returned(self) -> str:
+        """What is needed further of the written rows: their keys, their images."""
+        returned = ""
+        if self.many or self.ledger or self.mode == Mode.CREATE:
+            returned = "".join(f", {self.fold('t', of)} AS k{i}" for i, of in enumerate(self.keys))
+        if self.ledger:
+            created = f"old.{self.pk} IS NULL"
+            returned += f", {images([str(of.field.column) for of in self.changing], created)}"
+        return returned
+
+    @property
+    def _left_out(self) -> str:
+        """The numbers of the rows that the mode does not write, as a subselect."""
+        match self.mode:
+            case Mode.CREATE:
+                same = " AND ".join(
+                    f"w.k{i} = {self.fold('s', of)}" for i, of in enumerate(self.keys)
+                )
+                missing = f"NOT EXISTS (SELECT FROM written w WHERE {same})"
+            case Mode.UPDATE:
+                there = self.same_key("t", "s")
+                missing = f"NOT EXISTS (SELECT FROM {self.table} t WHERE {there})"
+            case _:
+                return "NULL"
+        return f"""(SELECT coalesce(array_agg(s.n), '{{}}') FROM pg_temp.{self.staging} s
+            WHERE {IN_RANGE} AND {missing})"""
+
+    @property
+    def _lines(self) -> str:
+        """The ledger's lines: one for every row that was written or is the same."""
+        assert self.ledger
+        many = [
+            (str(of.field.name), old, self._wish(of, old, "source"))
+            for of, old in ((of, f"source.old{i}") for i, of in enumerate(self.many))
+        ]
+        same = " AND ".join(f"w.k{i} = source.k{i}" for i in range(len(self.keys)))
+        known = "w.pk IS NOT NULL"
+        if self.mode != Mode.CREATE:
+            known += " OR source.target IS NOT NULL"
+        return f"""{self.ledger.insert(many)}
+            LEFT JOIN written w ON {same} WHERE {known} ORDER BY source.n RETURNING id"""
+
+    def _changes(self, new: str) -> list[str]:
+        changes = [f"{column_of(of)} = {self.merged('t', new, of)}" for of in self.changing]
+        changes += [f"{name} = {value}" for name, value in self.touched.items()]
+        return changes or [f"{column_of(of)} = t.{column_of(of)}" for of in self.keys]
+
+    @property
+    def touched(self) -> dict[str, str]:
+        """Columns that hold the time of the last change."""
+        present = {of.field for of in self.staged}
+        return {
+            quote(field.column): now_of(field)
+            for field in self.model._meta.concrete_fields
+            if getattr(field, "auto_now", False) and field not in present
+        }
+
+    @cached_property
+    def _defaults(self) -> dict[str, str]:
+        """The columns that the file does not have: what new rows get there, as SQL."""
+        present = {of.field for of in self.staged}
+        defaults: dict[str, str] = {}
+        for field in self.model._meta.concrete_fields:
+            if field in present or field.generated or field.has_db_default():
+                continue
+            if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+                defaults[quote(field.column)] = now_of(field)
+            elif not differs_by_row(field) and field.get_default() is not None:
+                kind = field.rel_db_type(connection)
+                defaults[quote(field.column)] = f"%({field.column})s::{kind}"
+        return defaults
+
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        """The parameters that `_defaults` names."""
+        return {
+            str(field.column): field.get_db_prep_save(field.get_default(), connection)
+            for field in self.model._meta.concrete_fields
+            if self._defaults.get(quote(field.column), "").startswith("%(")
+        }
+
+    # --- Many-to-many relations -------------------------------------------------------------------
+
+    def _current_links(self, of: StagedField) -> str:
+        table, own, other = _through(of)
+        return (
+            f"SELECT coalesce(array_agg(x.{other} ORDER BY x.{other}), '{{}}') AS keys "
+            f"FROM {table} x WHERE x.{own} = t.{self.pk}"
+        )
+
+    @cached_property
+    def _links(self) -> str:
+        """Statements that make the links of written rows those of the file."""
+        same = " AND ".join(f"source.k{i} = written.k{i}" for i in range(len(self.keys)))
+        parts = ""
+        for number, of in enumerate(self.many):
+            table, own, other = _through(of)
+            parts += f"""
+            , links{number} AS (
+                SELECT written.pk, {self._wish(of, f"source.old{number}", "source")} AS keys,
+                    source.old{number} AS old
+                FROM written JOIN source ON {same}),
+            removed{number} AS (DELETE FROM {table} x USING links{number} link
+                WHERE NOT link.old <@ link.keys
+                    AND x.{own} = link.pk AND x.{other} <> ALL(link.keys)),
+            added{number} AS (INSERT INTO {table} ({own}, {other})
+                SELECT link.pk, wish.key
+                FROM links{number} link CROSS JOIN unnest(link.keys) AS wish(key)
+                WHERE wish.key <> ALL(link.old)
+                ORDER BY 1, 2 ON CONFLICT DO NOTHING)"""
+        return parts
+
+    def _wish(self, of: StagedField, old: str, new: str = "s") -> str:  # noqa: ARG002
+        """The keys of the related rows that a row is to have."""
+        return f"{new}.{column_of(of)}"
+
+    # --- Pieces of SQL ----------------------------------------------------------------------------
+
+    def fold(self, alias: str, of: StagedField, column: str = "") -> str:
+        """The key as the target's unique index compares it."""
+        name = f"{alias}." * bool(alias) + (column or column_of(of))
+        return f"lower({name})" if of.field.name in self.folded else name
+
+    def same_key(self, left: str, right: str) -> str:
+        return " AND ".join(f"{self.fold(left, of)} = {self.fold(right, of)}" for of in self.keys)
+
+    def is_given(self, row: str, of: StagedField) -> str:  # noqa: ARG002
+        """A further condition: that the row has a value, or nothing, in this field."""
+        return ""
+
+    def merged(self, old: str, new: str, of: StagedField) -> str:
+        """The value a row gets: a JSON object loses the keys of the file and gets the row's."""
+        column = column_of(of)
+        if of.kind is not Kind.MERGED:
+            return f"{new}.{column}"
+        keys = ", ".join(literal(key) for key in of.keys)
+        return f"(coalesce({old}.{column}, '{{}}') - ARRAY[{keys}]) || {new}.{column}"
+
+
+def column_of(of: StagedField) -> str:
+    """The quoted name of the field's column, or of the relation where it has none."""
+    return quote(of.field.column or of.field.name)
+
+
+def further(of: StagedField) -> str:
+    """The keys and values that the launch gives to new rows in a JSON object, as SQL."""
+    return f"{literal(json_text(of.given or {}))}::jsonb"
+
+
+def _through(of: StagedField) -> tuple[str, str, str]:
+    """The table of a many-to-many relation, its column for the row and that for the other one."""
+    field = of.field
+    return (
+        quote(field.m2m_db_table()),
+        quote(field.m2m_column_name()),
+        quote(field.m2m_reverse_name()),
+    )
