@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 
 from django.conf import settings
@@ -138,6 +139,19 @@ def tagged(request: Request, body: Mapping[str, Any]) -> Response:
     if matches(request.headers.get("If-None-Match"), etag):
         return Response(status=304, headers={"ETag": etag})
     return Response(body, headers={"ETag": etag})
+
+
+def refuse_unless_read(request: Request, thing: str, body: Mapping[str, Any]) -> None:
+    """A change is made to what the client has seen, never on top of somebody else's.
+
+    `body` is the representation as it is now. Raises PreconditionFailed.
+    """
+    if "If-Match" not in request.headers:
+        said = f"Send the {thing}'s ETag in the header If-Match, so that no change is overwritten."
+        raise problems.PreconditionFailed(said, HTTPStatus.PRECONDITION_REQUIRED)
+    if not matches(request.headers["If-Match"], etag_of(body)):
+        said = f"The {thing} has changed since you read it. Read it again."
+        raise problems.PreconditionFailed(said)
 
 
 class StrictSerializer(serializers.Serializer):

@@ -15,8 +15,9 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, StrictSerializer, caller, checked
-from jobs.api.openapi import LOCATION, PAGING, described, paged
+from jobs.api.base import ApiView, StrictSerializer, caller, checked, refuse_unless_read, tagged
+from jobs.api.executions import IF_NONE_MATCH
+from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged
 from jobs.models import Credential
 from jobs.permissions import require
 from jobs.places import KINDS
@@ -124,21 +125,32 @@ class CredentialsView(ApiView):
 class CredentialView(ApiView):
     """One credential."""
 
-    @described("credentials_get", "Show a credential", {200: CredentialSerializer})
+    @described(
+        "credentials_get",
+        "Show a credential",
+        {200: CredentialSerializer, 304: None},
+        parameters=[IF_NONE_MATCH, ETAG],
+    )
     def get(self, request: Request, name: str) -> Response:
-        return Response(_represent(request, find_credential(request, name)))
+        return tagged(request, _represent(request, find_credential(request, name)))
 
     @described(
         "credentials_update",
         "Change a credential",
         {200: CredentialSerializer},
-        fails=(404, 422),
+        fails=(404, 412, 422, 428),
         request=CredentialChangeSerializer,
+        parameters=[header("If-Match", "The ETag of what you have read", required=True), ETAG],
     )
     def patch(self, request: Request, name: str) -> Response:
-        found = find_credential(request, name)
-        _save(request, found, checked(request.data, CredentialChangeSerializer, partial=True))
-        return Response(_represent(request, found))
+        require(caller(request), "manage_credentials")
+        body = checked(request.data, CredentialChangeSerializer, partial=True)
+        with transaction.atomic():
+            Credential.objects.select_for_update(no_key=True).filter(name=name).first()
+            found = find_credential(request, name)
+            refuse_unless_read(request, "credential", _represent(request, found))
+            _save(request, found, body)
+        return tagged(request, _represent(request, found))
 
     @described("credentials_delete", "Delete a credential", {204: None}, fails=(404, 409))
     def delete(self, request: Request, name: str) -> Response:

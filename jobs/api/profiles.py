@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -17,11 +16,10 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, caller, checked, etag_of, tagged
+from jobs.api.base import ApiView, caller, checked, refuse_unless_read, tagged
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged, query
 from jobs.api.parameter_schema import schema_of
-from jobs.api.problems import PreconditionFailed
 from jobs.api.profile_serializers import (
     NeedsSerializer,
     NewProfileSerializer,
@@ -31,7 +29,6 @@ from jobs.api.profile_serializers import (
     taken,
 )
 from jobs.definition import REGISTRY
-from jobs.downloads import matches
 from jobs.models import JobExecution, JobProfile, ProfileGrant
 from jobs.permissions import may, require, visible_profiles
 from jobs.states import Status
@@ -114,7 +111,7 @@ class ProfileView(ApiView):
         body = checked(request.data, ProfileChangeSerializer, partial=True)
         with transaction.atomic():
             profile = JobProfile.objects.select_for_update(no_key=True).get(code=code)
-            _refuse_unless_read(request, profile)
+            refuse_unless_read(request, "profile", _represent(request, profile))
             _save(profile, body, caller(request))
         return tagged(request, _represent(request, profile))
 
@@ -180,15 +177,6 @@ def _address(profile: JobProfile) -> str:
 
 def _represent(request: Request, profile: JobProfile) -> dict[str, Any]:
     return ProfileSerializer(profile, context={"request": request}).data
-
-
-def _refuse_unless_read(request: Request, profile: JobProfile) -> None:
-    """A change is made to what the client has seen, never on top of somebody else's."""
-    if "If-Match" not in request.headers:
-        said = "Send the profile's ETag in the header If-Match, so that no change is overwritten."
-        raise PreconditionFailed(said, HTTPStatus.PRECONDITION_REQUIRED)
-    if not matches(request.headers["If-Match"], etag_of(_represent(request, profile))):
-        raise PreconditionFailed("The profile has been changed since you read it. Read it again.")
 
 
 def _save(profile: JobProfile, body: dict[str, Any], user: User) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
@@ -19,14 +18,12 @@ from rest_framework.response import Response
 
 from jobs import control
 from jobs.api import paging
-from jobs.api.base import ApiView, StrictSerializer, caller, checked, etag_of, tagged
+from jobs.api.base import ApiView, StrictSerializer, caller, checked, refuse_unless_read, tagged
 from jobs.api.execution_serializers import ActionSerializer
 from jobs.api.executions import IF_NONE_MATCH
 from jobs.api.openapi import ETAG, LOCATION, PAGING, described, header, paged
-from jobs.api.problems import PreconditionFailed
 from jobs.api.profiles import find_profile
 from jobs.cron import BadCron, Cron, in_words
-from jobs.downloads import matches
 from jobs.models import Schedule
 from jobs.models.profile import CODE
 from jobs.permissions import may, require, visible_schedules
@@ -216,7 +213,7 @@ class ScheduleView(ApiView):
         with transaction.atomic():
             Schedule.objects.select_for_update(no_key=True).get(pk=schedule.pk)
             schedule = find_schedule(caller(request), code)
-            _refuse_unless_read(request, schedule)
+            refuse_unless_read(request, "schedule", _represent(request, schedule))
             if only_switches:
                 control.switch_schedule(schedule, on=body["enabled"], by=caller(request))
             else:
@@ -278,15 +275,6 @@ class PreviewView(ApiView):
 
 def _represent(request: Request, schedule: Schedule) -> dict[str, Any]:
     return ScheduleSerializer(schedule, context={"request": request}).data
-
-
-def _refuse_unless_read(request: Request, schedule: Schedule) -> None:
-    """A change is made to what the client has seen, never on top of somebody else's."""
-    if "If-Match" not in request.headers:
-        said = "Send the schedule's ETag in the header If-Match, so that no change is overwritten."
-        raise PreconditionFailed(said, HTTPStatus.PRECONDITION_REQUIRED)
-    if not matches(request.headers["If-Match"], etag_of(_represent(request, schedule))):
-        raise PreconditionFailed("The schedule has changed since you read it. Read it again.")
 
 
 def _save(request: Request, schedule: Schedule, body: dict[str, Any]) -> None:

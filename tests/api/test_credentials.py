@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -37,6 +38,12 @@ def keeper(person) -> Api:
 def supplier(keeper) -> Credential:
     keeper.send("credentials/", HTTPS)
     return Credential.objects.get(name="supplier")
+
+
+def change(api: Api, name: str, body: dict) -> Any:
+    """Change it as whoever has just read it."""
+    etag = api.get(f"credentials/{name}/").headers["ETag"]
+    return api.send(f"credentials/{name}/", body, method="patch", **{"If-Match": etag})
 
 
 def test_it_is_made_and_shown_without_its_secret(keeper):
@@ -74,15 +81,26 @@ def test_without_a_key_nothing_is_kept(keeper, settings):
 
 def test_a_kept_secret_is_not_shown_to_another_place(keeper, supplier):
     moved = {"options": {"base_url": "https://evil.example.org"}}
-    answer = keeper.send("credentials/supplier/", moved, method="patch")
+    answer = change(keeper, "supplier", moved)
     assert answer.status_code == 422
     assert "base_url changed, and the secret that was kept is not shown" in answer.json()["detail"]
-    assert (
-        keeper.send(
-            "credentials/supplier/", moved | {"secret": {"token": "new"}}, method="patch"
-        ).status_code
-        == 200
-    )
+    assert change(keeper, "supplier", moved | {"secret": {"token": "new"}}).status_code == 200
+    supplier.refresh_from_db()
+    assert unseal(supplier) == {"token": "new"}
+
+
+def test_a_change_is_made_to_what_was_read(keeper, supplier):
+    body = {"secret": {"token": "new"}}
+    blind = keeper.send("credentials/supplier/", body, method="patch")
+    keeper.problem(blind, 428, "precondition-required")
+    assert "Send the credential's ETag" in blind.json()["detail"]
+    etag = keeper.get("credentials/supplier/").headers["ETag"]
+    assert keeper.get("credentials/supplier/", headers={"If-None-Match": etag}).status_code == 304
+    first = keeper.send("credentials/supplier/", body, method="patch", **{"If-Match": etag})
+    assert first.headers["ETag"] == keeper.get("credentials/supplier/").headers["ETag"] != etag
+    late = {"secret": {"token": "late"}}
+    second = keeper.send("credentials/supplier/", late, method="patch", **{"If-Match": etag})
+    keeper.problem(second, 412, "precondition-failed")
     supplier.refresh_from_db()
     assert unseal(supplier) == {"token": "new"}
 
@@ -118,7 +136,7 @@ def test_the_connection_is_tested_with_a_sentence(keeper, tmp_path: Path):
             "said": "The SFTP server 127.0.0.1 answered with the key that is expected: 0 files lie"
             " there.",
         }
-        keeper.send("credentials/feeds/", {"secret": {"password": "wrong"}}, method="patch")
+        change(keeper, "feeds", {"secret": {"password": "wrong"}})
         bad = keeper.send("credentials/feeds/test/", {}).json()
     assert bad["ok"] is False
     assert bad["said"].startswith("The SFTP server 127.0.0.1 does not let feeds in.")
@@ -137,11 +155,8 @@ def test_a_test_ends_in_time_whatever_the_server_does(keeper, monkeypatch):
 
 def test_tests_and_changes_are_written_down(keeper, supplier, caplog):
     with web_server() as web, caplog.at_level("INFO", "jobs"):
-        keeper.send(
-            "credentials/supplier/",
-            {"options": {"base_url": web.url}, "secret": {"token": PASSWORD}},
-            method="patch",
-        )
+        moved = {"options": {"base_url": web.url}, "secret": {"token": PASSWORD}}
+        change(keeper, "supplier", moved)
         keeper.send("credentials/supplier/test/", {})
         keeper.delete("credentials/supplier/")
     assert "kim changed the credential supplier." in caplog.text
