@@ -32,6 +32,7 @@ NEEDS = {
     "delete": "jobs.delete_execution",
     "continue": "jobs.continue_execution",
     "relaunch": "jobs.continue_execution",
+    "for_real": "jobs.continue_execution",
     "retry_failed": "jobs.continue_execution",
     "undo": "jobs.undo_execution",
 }

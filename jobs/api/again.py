@@ -1,4 +1,4 @@
-"""New executions in place of ended ones: continue, relaunch, retry failed."""
+"""New executions in place of ended ones: continue, relaunch, run for real, retry failed."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ class RelaunchView(ApiView):
     @_described("relaunch", "Launch an execution again")
     def post(self, request: Request, execution_id: UUID) -> Response:
         return _made(request, execution_id, control.relaunch)
+
+
+class ForRealView(ApiView):
+    """Launch a dry run with the same parameters and files, so that it writes."""
+
+    @_described("for_real", "Run for real what was run dry")
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        return _made(request, execution_id, control.run_for_real)
 
 
 class RetryFailedView(ApiView):

@@ -110,6 +110,7 @@ urlpatterns = [
     path(f"{EXECUTION}resume/", controls.ResumeView.as_view(), name="execution-resume"),
     path(f"{EXECUTION}activate/", controls.ActivateView.as_view(), name="execution-activate"),
     path(f"{EXECUTION}continue/", again.ContinueView.as_view(), name="execution-continue"),
+    path(f"{EXECUTION}for-real/", again.ForRealView.as_view(), name="execution-for_real"),
     path(f"{EXECUTION}relaunch/", again.RelaunchView.as_view(), name="execution-relaunch"),
     path(
         f"{EXECUTION}retry-failed/", again.RetryFailedView.as_view(), name="execution-retry_failed"

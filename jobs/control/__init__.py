@@ -9,7 +9,6 @@ happened.
 from __future__ import annotations
 
 from jobs.control.again import (
-    cannot_run_for_real,
     continue_,
     failed_items,
     relaunch,
@@ -86,7 +85,6 @@ __all__ = [
     "actions",
     "activate",
     "begin_maintenance",
-    "cannot_run_for_real",
     "cannot_undo",
     "check_places",
     "check_profile",

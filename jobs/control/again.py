@@ -1,4 +1,4 @@
-"""New executions in place of ended ones: continue, relaunch, retry failed.
+"""New executions in place of ended ones: continue, relaunch, run for real, retry failed.
 
 A finished execution never changes again, so each of these makes another one.
 """
@@ -35,7 +35,7 @@ def relaunch(execution: JobExecution, *, by: User | None = None) -> JobExecution
 
 def run_for_real(execution: JobExecution, *, by: User | None = None) -> JobExecution:
     """Launch what was a dry run so that it writes, with the same file and parameters."""
-    require(by, "relaunch", execution)
+    require(by, "for_real", execution)
     if reason := cannot_run_for_real(execution):
         raise Refused(reason)
     return _again(execution, by, trigger="relaunch", parameters={"dry_run": False})

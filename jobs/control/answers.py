@@ -7,7 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from jobs.control.again import cannot_continue, cannot_relaunch, cannot_retry_failed
+from jobs.control.again import (
+    cannot_continue,
+    cannot_relaunch,
+    cannot_retry_failed,
+    cannot_run_for_real,
+)
 from jobs.control.undo import cannot_undo
 from jobs.models import ExecutionFile, JobExecution, NotAllowed
 from jobs.permissions import may
@@ -16,6 +21,7 @@ from jobs.states import REQUESTS, Status, allowed, what_it_did
 AGAIN = {
     "continue": cannot_continue,
     "relaunch": cannot_relaunch,
+    "for_real": cannot_run_for_real,
     "retry_failed": cannot_retry_failed,
     "undo": cannot_undo,
 }

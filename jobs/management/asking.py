@@ -149,6 +149,11 @@ def relaunch(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) ->
     return _again(options, out, say, control.relaunch)
 
 
+def for_real(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
+    """Launch a dry run so that it writes; print its id."""
+    return _again(options, out, say, control.run_for_real)
+
+
 def retry_failed(options: dict[str, Any], out: OutputWrapper, say: OutputWrapper) -> int:
     """Take up its failed rows in a new execution; print its id."""
     return _again(options, out, say, control.retry_failed)

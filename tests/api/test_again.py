@@ -1,4 +1,4 @@
-"""Continue, relaunch and retry failed: new executions in place of ended ones."""
+"""Continue, relaunch, for real and retry failed: new executions in place of ended ones."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.api.support import Api
 
 pytestmark = pytest.mark.django_db
 
-VERBS = ("continue", "relaunch", "retry-failed")
+VERBS = ("continue", "relaunch", "for-real", "retry-failed")
 
 
 @pytest.fixture
@@ -23,14 +23,35 @@ def ended(bob, execution):
     return made
 
 
+def was_dry(execution):
+    """Make a dry run of it, as its launch would have."""
+    execution.parameters, execution.dry_run = execution.parameters | {"dry_run": True}, True
+    execution.save(update_fields=["parameters", "dry_run"])
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_makes_a_new_execution(api, ended, verb):
+    if verb == "for-real":
+        was_dry(ended)
     answer = api.send(f"executions/{ended.pk}/{verb}/", {})
     assert answer.status_code == 201, answer.content
     made = answer.json()
     assert answer.headers["Location"].endswith(f"/executions/{made['id']}/")
     assert (made["status"], made["id"] == str(ended.pk)) == ("queued", False)
-    assert made["continues"] == (None if verb == "relaunch" else str(ended.pk))
+    fresh = verb in {"relaunch", "for-real"}
+    assert made["continues"] == (None if fresh else str(ended.pk))
+
+
+def test_a_dry_run_is_run_for_real(api, ended):
+    refused = api.get(f"executions/{ended.pk}/").json()["actions"]["for_real"]
+    assert (refused["allowed"], refused["reason"]) == (False, f"“{ended.name}” was no dry run.")
+    api.problem(api.send(f"executions/{ended.pk}/for-real/", {}), 409, "refused")
+    was_dry(ended)
+    shown = api.get(f"executions/{ended.pk}/").json()
+    assert shown["actions"]["for_real"]["allowed"]
+    assert shown["links"]["for_real"].endswith(f"/executions/{ended.pk}/for-real/")
+    made = api.send(f"executions/{ended.pk}/for-real/", {}).json()
+    assert made["parameters"] == {"separator": ";", "dry_run": False}
 
 
 @pytest.mark.parametrize("verb", VERBS)

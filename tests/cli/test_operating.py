@@ -134,3 +134,4 @@ def test_what_has_ended_is_launched_again(bob, execution):
     assert run("retry-failed", made.pk).err == "“Import things” has no failed rows.\n"
     assert run("continue", made.pk).status == 0
     assert JobExecution.objects.filter(continues=made).count() == 1
+    assert run("for-real", made.pk).err == "“Import things” was no dry run.\n"

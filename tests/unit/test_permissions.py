@@ -27,10 +27,10 @@ pytestmark = pytest.mark.django_db
 # "none": not even to one's own. What one may not see at all is 404, never 403.
 ACTIONS = (
     "view", "view_contents", "stop", "pause", "resume", "activate", "abort", "delete", "continue",
-    "relaunch", "retry_failed", "undo", "download", "view_debug_log",
+    "relaunch", "for_real", "retry_failed", "undo", "download", "view_debug_log",
 )  # fmt: skip
 CONTROL = ("stop", "pause", "resume", "activate")
-AGAIN = ("continue", "relaunch", "retry_failed")
+AGAIN = ("continue", "relaunch", "for_real", "retry_failed")
 
 MATRIX: dict[str, dict[str, tuple[str, ...]]] = {
     "Viewer": {"all": ("view", "view_contents")},

@@ -279,14 +279,10 @@ class ExecutionPage:
         if not any(step.failed for step in self.execution.steps.all()):
             offered = tuple(action for action in offered if action != "retry_failed")
         if self.execution.dry_run and self.execution.is_finished:
-            answers["for_real"] = self._for_real(answers["relaunch"])
             offered = ("for_real", "relaunch")
         elif self.execution.is_finished and self.has_ledger:
             offered = (*offered, "undo")
         return [self._button(action, answers[action]) for action in offered]
-
-    def _for_real(self, again: dict[str, Any]) -> dict[str, Any]:
-        return {"reason": control.cannot_run_for_real(self.execution) or again["reason"]}
 
     def _button(self, action: str, answer: dict[str, Any]) -> Button:
         label, icon, tone = BUTTONS[action]

@@ -57,6 +57,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[...
     "activate": ("Queue a deferred execution.", asking.add_request, asking.activate),
     "continue": ("Go on behind the last checkpoint.", asking.add_again, asking.continue_),
     "relaunch": ("Launch an execution again.", asking.add_again, asking.relaunch),
+    "for-real": ("Run for real what was run dry.", asking.add_again, asking.for_real),
     "retry-failed": ("Take up the failed rows.", asking.add_again, asking.retry_failed),
     "undo": ("Undo what an execution changed.", asking.add_undo, asking.undo),
     "token": ("Print a new API token, and nothing else.", asking.add_token, asking.token),
