@@ -17,7 +17,8 @@ from jobs.definition import find
 from jobs.models import JobExecution
 from jobs.models.base import database_now
 from jobs.permissions import require
-from jobs.recipes.undo import ACTS, Planned, UndoStager
+from jobs.recipes.undo_conflicts import Planned
+from jobs.recipes.undo_plan import ACTS, UndoPlan
 from jobs.states import FINISHED, OPEN, Status
 from jobs.undo import UNDO, chain_of, changes_of
 
@@ -71,14 +72,14 @@ def undo_preview(execution: JobExecution, *, chain: bool = False) -> UndoPreview
     model = execution.ledger_model
     assert model is not None
     undone = [one.pk for one in chain_of(execution, whole=chain)]
-    stager = UndoStager(model, undone)
+    plan = UndoPlan(model, undone)
     with transaction.atomic(), connection.cursor() as wrapped:
         cursor = wrapped.cursor
-        stager.prepare(cursor)
-        stager.plan(cursor, 0, stager.stage_all(cursor))
-        counts = stager.counts(cursor)
-        examples = {each: list(stager.planned(cursor, each, EXAMPLES)) for each in counts}
-        stager.forget(cursor)
+        plan.prepare(cursor)
+        plan.plan(cursor, 0, plan.stage_all(cursor))
+        counts = plan.counts(cursor)
+        examples = {each: list(plan.planned(cursor, each, EXAMPLES)) for each in counts}
+        plan.forget(cursor)
     return UndoPreview(counts, examples)
 
 
