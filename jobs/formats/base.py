@@ -8,7 +8,7 @@ object, an empty text for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -31,6 +31,24 @@ ENCODING_WORDS = {
     "shift_jis": "Shift JIS",
     "gb18030": "GB 18030",
 }
+
+
+class Absent(str):
+    """The cell of a record that has no such key: empty, but not the same as an empty text."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+ABSENT = Absent()
 
 
 class Position(NamedTuple):
@@ -92,22 +110,36 @@ class Options:
     sheet: str = ""
 
 
+class Takes(Protocol):
+    """Which rows of a file are taken, by their numbers and their cells up to the index `last`."""
+
+    last: int  # -1 where only the numbers matter
+
+    def __call__(self, row: int, cells: list[str]) -> bool:
+        """Whether this row is taken."""
+
+    def among(self, rows: Sequence[int], records: Sequence[list[str]]) -> list[bool]:
+        """Of each of these rows whether it is taken; cells behind the index `last` may be cut."""
+
+
 class Reader(Protocol):
     """Rows of a file, from any position on.
 
-    `takes` may be set to a question about a row's number and cells: other rows are passed over.
+    `takes` may be set: other rows are passed over.
     With `keeps_positions` every batch knows where each of its records begins.
     `is_guarded` says that texts which look like formulas have an apostrophe before them. `size`
     is the offset behind the last record, None where only reading to the end would tell it. In
     `json_columns`, where a reader has them, a list stays JSON text instead of codes with commas.
+    A file that `is_sparse` has records with ABSENT cells.
     """
 
     format: str
     header: list[str]
     start: Position
-    takes: Callable[[int, list[str]], bool] | None
+    takes: Takes | None
     keeps_positions: bool
     is_guarded: bool
+    is_sparse: bool
     size: int | None
     json_columns: Collection[str]
 

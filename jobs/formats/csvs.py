@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import compress
 from typing import Any, BinaryIO
 
 from jobs.definition import JobError
@@ -15,6 +16,7 @@ from jobs.formats.base import (
     ENCODING_WORDS,
     Batch,
     Position,
+    Takes,
     check_names,
     letters,
 )
@@ -42,15 +44,14 @@ class CsvReader:
     """A CSV file of bytes, read in batches, with its header read already.
 
     Without a delimiter it is the one that splits the header into most names. Without a `quote`
-    character cells are taken as they stand. `takes` may be set to a question about a row's number
-    and cells: other rows are passed over. With `keeps_positions` every batch knows where each of
-    its records begins. Raises JobError for a header that cannot be used.
+    character cells are taken as they stand. Raises JobError for a header that cannot be used.
     """
 
     keeps_positions = False
 
     format = "csv"
     is_guarded = True
+    is_sparse = False
     size: int | None = None
     json_columns: Collection[str] = ()
 
@@ -70,7 +71,7 @@ class CsvReader:
         sample = self._first_bytes(SAMPLE_BYTES)
         self._row_bytes = len(sample) / (sample.count(b"\n") or 1)
         self._reader: Any = None
-        self.takes: Callable[[int, list[str]], bool] | None = None
+        self.takes: Takes | None = None
         self.delimiter = delimiter or self._guess_delimiter()
         start = len(UTF8_MARK) if sample.startswith(UTF8_MARK) else 0
         self.seek(Position(start, 0, 1))
@@ -109,24 +110,18 @@ class CsvReader:
             return None
         try:
             text = block.decode(self.encoding)
-            records = self._records(text)
+            lines = self._unquoted_lines(text)
+            records = lines or [cells for cells in self._csv(StringIO(text)) if cells]
         except (UnicodeDecodeError, csv.Error):
             return None
-        lines = text.count("\n") + (not text.endswith("\n"))
-        is_plain = lines <= len(records) and self._is_plain(text)  # else some end within a cell
-        if not all(records):
-            records = [cells for cells in records if cells]
-        if not records or "\0" in text or max(map(len, records)) > len(self.header):
+        if not records or "\0" in text or self._widest(records) > len(self.header):
             return None
         self._row_bytes = len(block) / len(records)
-        end = Position(start.offset + len(block), start.row + len(records), start.line + lines)
-        rows = list(range(start.row + 1, end.row + 1))
-        batch = Batch(records, rows, end=end, is_plain=is_plain, has_apostrophes="'" in text)
-        if takes := self.takes:
-            taken = [at for at, cells in enumerate(records) if takes(rows[at], cells)]
-            batch.records = [records[at] for at in taken]
-            batch.rows = [rows[at] for at in taken]
-        return batch
+        ends = text.count("\n") + (not text.endswith("\n"))
+        end = Position(start.offset + len(block), start.row + len(records), start.line + ends)
+        rows, records = self._taken(range(start.row + 1, end.row + 1), records)
+        is_plain = ends <= end.row - start.row and self._is_plain(text)  # else some within a cell
+        return Batch(records, rows, end=end, is_plain=is_plain, has_apostrophes="'" in text)
 
     def _whole_lines(self, size: int) -> bytes | None:
         """About so many bytes, which end where a line and no cell ends; None where that is far."""
@@ -145,15 +140,36 @@ class CsvReader:
                 return None
         return b"".join(lines)
 
-    def _records(self, text: str) -> list[list[str]]:
-        """The cells of some whole lines; where nothing is quoted, splitting is quicker than csv."""
+    def _unquoted_lines(self, text: str) -> list[str]:
+        """The lines, where nothing is quoted, so that splitting them is enough; else none."""
         end = "\r\n" if "\r" in text else "\n"
         ends = {text.count(letter) for letter in end}
-        if not (self.quote and self.quote in text) and ends == {text.count(end)}:
-            lines = text.split(end)
-            if max(map(len, lines)) <= CELL_LIMIT:
-                return [line.split(self.delimiter) for line in lines if line]
-        return list(self._csv(StringIO(text)))
+        if (self.quote and self.quote in text) or ends != {text.count(end)}:
+            return []
+        lines = [line for line in text.split(end) if line]
+        return lines if max(map(len, lines), default=0) <= CELL_LIMIT else []
+
+    def _widest(self, records: Sequence[str | list[str]]) -> int:
+        """The most cells that a record has."""
+        if isinstance(records[0], str):
+            return max([line.count(self.delimiter) for line in records]) + 1
+        return max(map(len, records))
+
+    def _taken(
+        self, rows: Sequence[int], records: Sequence[str | list[str]]
+    ) -> tuple[list[int], list[list[str]]]:
+        """The rows to be taken, and their cells; of the others few are split off."""
+        taken: list[Any] = [*records]
+        if takes := self.takes:
+            flags = takes.among(rows, self._split(taken, takes.last + 1))
+            rows, taken = [*compress(rows, flags)], [*compress(taken, flags)]
+        return [*rows], self._split(taken)
+
+    def _split(self, records: list[Any], cuts: int = -1) -> list[list[str]]:
+        """The cells of unquoted lines, after so many cuts with the rest in one."""
+        if records and isinstance(records[0], str):
+            return [line.split(self.delimiter, cuts) for line in records]
+        return records
 
     def _is_plain(self, text: str) -> bool:
         if "\\" in text or text.count("\r") != text.count("\r\n"):

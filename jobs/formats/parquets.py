@@ -9,7 +9,15 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from jobs.definition import JobError
-from jobs.formats.base import BATCH_LIMIT, CELL_LIMIT, Batch, Position, Refusal, check_names
+from jobs.formats.base import (
+    BATCH_LIMIT,
+    CELL_LIMIT,
+    Batch,
+    Position,
+    Refusal,
+    Takes,
+    check_names,
+)
 from jobs.formats.jsontext import json_text
 from jobs.formats.numbers import plain
 
@@ -30,9 +38,10 @@ class ParquetReader:
     format = "parquet"
     keeps_positions = True
     is_guarded = False
+    is_sparse = False
 
     def __init__(self, file: BinaryIO):
-        self.takes: Callable[[int, list[str]], bool] | None = None
+        self.takes: Takes | None = None
         self.json_columns: Collection[str] = ()
         self._file = _opened(file)
         self._groups = self._group_starts()

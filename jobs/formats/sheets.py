@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from typing import BinaryIO
 
@@ -13,6 +13,7 @@ from jobs.formats.base import (
     Batch,
     Position,
     Refusal,
+    Takes,
     check_names,
     letters,
 )
@@ -33,10 +34,11 @@ class SheetReader:
     format = "xlsx"
     keeps_positions = True
     is_guarded = False
+    is_sparse = False
     json_columns: Collection[str] = ()
 
     def __init__(self, file: BinaryIO, sheet: str = "", has_header: bool = True):
-        self.takes: Callable[[int, list[str]], bool] | None = None
+        self.takes: Takes | None = None
         limit = unpacked_limit(file.seek(0, 2))
         with ExitStack() as opened:
             self._workbook = Workbook(file)

@@ -19,7 +19,7 @@ from jobs.recipes.rows import RowParser
 LISTED = 1_000  # rows that get a warning of their own; the others are counted
 KEYS = 10_000  # that are looked at
 BUCKETS = 256
-AT_ONCE = 20_000  # rows of the second reading
+AT_ONCE = 20_000  # rows of the second reading, or hashes
 TOLD = "duplicates_told"
 
 Rows = Callable[[Collection[int]], set[int]]
@@ -71,9 +71,10 @@ class Duplicates:
     def _doubles(self) -> list[int]:
         """The hashes that came more than once, looked for in parts, so that few are in memory."""
         buckets = [array("q") for _ in range(BUCKETS)]
-        for value in self.hashes:
-            buckets[value & (BUCKETS - 1)].append(value)
-        self.hashes = array("q")
+        while self.hashes:
+            for value in self.hashes[-AT_ONCE:]:
+                buckets[value & (BUCKETS - 1)].append(value)
+            del self.hashes[-AT_ONCE:]
         doubles = []
         for bucket in buckets:
             if len(set(bucket)) < len(bucket):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from jobs.recipes.rehearsal import RehearsingMergeStager
 from jobs.recipes.rows import RowParser
 from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
+from jobs.recipes.taken import Taken
 from jobs.recipes.threshold import Threshold
 from jobs.recipes.trees import Tree
 from jobs.resources import Resource, ResourceClass
@@ -126,15 +126,23 @@ class ImportJob(Job):
 
     def _stager(self) -> MergeStager | ModelStager:
         plan, mode = self._plan, self.parameters.get("mode") or Mode.UPSERT
+        sparse = self._reader.is_sparse
         if self._by_model:
             return ModelStager(plan.resource, plan.staged, plan.header, mode)
         if self._is_dry:
             ledger = Ledger(self.workspace.told_to)
             return RehearsingMergeStager(
-                plan.resource, plan.staged, mode=mode, ledger=ledger, header=plan.header
+                plan.resource,
+                plan.staged,
+                mode=mode,
+                ledger=ledger,
+                header=plan.header,
+                sparse=sparse,
             )
         kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
-        return MergeStager(plan.resource, plan.staged, mode=mode, ledger=kept, header=plan.header)
+        return MergeStager(
+            plan.resource, plan.staged, mode=mode, ledger=kept, header=plan.header, sparse=sparse
+        )
 
     @property
     def _by_model(self) -> bool:
@@ -193,25 +201,11 @@ class ImportJob(Job):
                     yield nothing_but_a_header(batch)
                 return
 
-    def _taken(self) -> Callable[[int, list[str]], bool] | None:
-        """Which rows of the file are taken: the failed ones, those of this part, or all (None).
-
-        A key always falls into the same part, so that two parts never write the same row.
-        """
+    def _taken(self) -> Taken | None:
         failed, part = self.workspace.failed_rows(), self.partition
         if failed is None and part is None:
             return None
-        places = self._plan.parser.key_indexes
-
-        def taken(number: int, cells: list[str]) -> bool:
-            if failed is not None and number not in failed:
-                return False
-            if part is None:
-                return True
-            key = "\0".join(cells[at].strip().lower() for at in places if at < len(cells))
-            return zlib.crc32(key.encode("utf-8", "replace")) % part.of == part.number
-
-        return taken
+        return Taken(failed, part, self._plan.parser.key_indexes)
 
     def _announce(self, reader: Reader) -> None:
         """Say on the console how the file is read, so that a wrong guess is seen."""
@@ -255,7 +249,9 @@ class ImportJob(Job):
         )
         staged = staged_fields(resource, header.columns)
         if defaults := self.parameters.get("defaults"):
-            staged = with_defaults(resource, staged, header, defaults, spelling)
+            staged = with_defaults(
+                resource, staged, header, defaults, spelling, sparse=reader.is_sparse
+            )
         reader.json_columns = header.json_columns(resource)
         parser = RowParser(
             resource,
@@ -265,6 +261,7 @@ class ImportJob(Job):
             guarded=reader.is_guarded,
             makers=self._makers(resource),
             as_values=self._by_model,
+            sparse=reader.is_sparse,
         )
         return Plan(resource, header, staged, parser)
 

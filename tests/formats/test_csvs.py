@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.definition import JobError
+from jobs.definition import JobError, Partition
 from jobs.formats.base import Position
 from jobs.formats.csvs import CsvReader
+from jobs.recipes.taken import Taken
 
 
 def reader(data: str | bytes, **options: str) -> CsvReader:
@@ -156,7 +157,14 @@ cell_texts = st.one_of(
         ["", "", "", '"open', "too;many;cells", "\n\n", '5" pipe;\n', "a;b", 'a;"b\nc"']
     ),
     delimiter=st.sampled_from([";", "\t"]),
-    takes=st.sampled_from([None, lambda row, cells: row % 3 == 0]),
+    takes=st.sampled_from(
+        [
+            None,
+            Taken(range(0, 300, 3), None, []),
+            Taken(None, Partition(0, 2), [0]),
+            Taken(range(100), Partition(1, 3), [1, 0]),
+        ]
+    ),
 )
 def test_blocks_give_the_same_rows_as_lines(rows, end, quoting, broken, delimiter, takes):
     text = io.StringIO(newline="")
