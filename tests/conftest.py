@@ -22,6 +22,7 @@ settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = KEY_PREFIX
 def _quick_and_separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hash passwords quickly and keep uploaded files where the session ends."""
     with override_settings(
+        WHITENOISE_AUTOREFRESH=True,  # else every test's client goes through all static files
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         MEDIA_ROOT=tmp_path_factory.mktemp("files"),
     ):
