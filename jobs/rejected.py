@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from django.db import connection
 
+from jobs.formats.base import ABSENT
 from jobs.formats.csv_writer import unguarded
 from jobs.formats.detection import format_of, head_of, packing_of
 from jobs.formats.writing import TYPES, WRITERS, streamed
@@ -81,7 +82,8 @@ def _rows(
 
 def _cells(stored: Any, columns: int, is_guarded: bool) -> Sequence[str]:
     """The values as they were meant: an apostrophe against formulas is the writer's business."""
-    cells = json.loads(stored) if isinstance(stored, str) else stored
+    found = json.loads(stored) if isinstance(stored, str) else stored
+    cells = [ABSENT if cell is None else cell for cell in found]
     cells = [*cells, *[""] * (columns - len(cells))][:columns]
     return [unguarded(cell) for cell in cells] if is_guarded else cells
 

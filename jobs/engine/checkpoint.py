@@ -13,6 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from jobs.definition import COUNTERS, Counters, ItemWarning
 from jobs.engine.lease import Lease
+from jobs.formats.base import ABSENT
 from jobs.models import StepExecution
 
 SAVE = f"""
@@ -118,7 +119,8 @@ def _copy_rejected(
     whose = _told_to(record)
     with cursor.copy(COPY_REJECTED) as copy:
         for row, cells in sorted(rejected):
-            copy.write_row((*whose, row, json.dumps([_storable(cell) for cell in cells])))
+            kept = [None if cell is ABSENT else _storable(cell) for cell in cells]
+            copy.write_row((*whose, row, json.dumps(kept)))
 
 
 def _told_to(record: StepExecution) -> tuple[UUID, int]:

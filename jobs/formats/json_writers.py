@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from jobs.formats.base import ABSENT
 from jobs.formats.written import AS_JSON, Target, WriteOptions, WrittenColumn
 
 
@@ -31,7 +32,8 @@ class JsonLinesWriter:
         """Nothing is held."""
 
     def _line(self, row: Sequence[str]) -> bytes:
-        named = dict(zip(self.names, row, strict=False))
+        cells = zip(self.names, row, strict=False)
+        named = {name: cell for name, cell in cells if cell is not ABSENT}
         return json.dumps(named, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from jobs.definition import JobError
 from jobs.formats.base import (
+    ABSENT,
     BATCH_LIMIT,
     CELL_LIMIT,
     COLUMN_LIMIT,
+    Absent,
     Batch,
     Position,
     Refusal,
+    Takes,
     check_names,
 )
 from jobs.formats.jsontext import (
@@ -44,17 +47,18 @@ class JsonReader:
 
     The columns are the keys of all objects, so that a file is read once for them, or with a
     `sample` so many objects only. In `json_columns` lists stay JSON text, elsewhere a list of
-    texts is codes with commas.
+    texts is codes with commas. `is_sparse` says that some object lacks keys of others.
     """
 
     format: str
     keeps_positions = True
     is_guarded = False
+    is_sparse = False
     size: int | None = None
 
     def __init__(self, file: BinaryIO, sample: int | None = None):
         self.file = file
-        self.takes: Callable[[int, list[str]], bool] | None = None
+        self.takes: Takes | None = None
         self.json_columns: Collection[str] = ()
         self.start = self._find_start()
         self.header = self._find_columns(sample)
@@ -113,20 +117,16 @@ class JsonReader:
         if type(value) is not dict:
             return [], Broken("not_object", "The record is no JSON object.", str(value)[:SHOWN])
         try:
-            cells = [self._text(name, value.get(name)) for name in self.header]
+            cells = [self._text(name, value.get(name, ABSENT)) for name in self.header]
         except RecursionError:
             return [], Broken("too_deep", "The record is nested too deeply.", "")
-        if len(value) != len(cells):
-            missing = [name for name in self.header if name not in value]
-            said = f"The record lacks {', '.join(map(repr, missing))}; null clears a value."
-            return cells, Broken("missing_key", said, "")
         if max(map(len, cells)) > CELL_LIMIT:
             return [], Broken("too_long", "A value has more than a million characters.", "")
         return cells, None
 
     def _text(self, name: str, value: Any) -> str:
         kind = type(value)
-        if kind is str:
+        if kind is str or kind is Absent:
             return value
         if value is None:
             return ""
@@ -140,8 +140,12 @@ class JsonReader:
 
     def _find_columns(self, sample: int | None) -> list[str]:
         columns: dict[str, None] = {}
+        fewest = COLUMN_LIMIT
         for record in islice(self._read_from(self.start), sample):
-            if type(record.value) is dict and not record.value.keys() <= columns.keys():
+            if type(record.value) is not dict:
+                continue
+            fewest = min(fewest, len(record.value))
+            if not record.value.keys() <= columns.keys():
                 columns |= dict.fromkeys(record.value)
                 if len(columns) > COLUMN_LIMIT:
                     raise JobError(
@@ -150,6 +154,7 @@ class JsonReader:
                     )
         if not columns:
             raise JobError(f"The file is read as {self.said()} and has no object with keys.")
+        self.is_sparse = fewest < len(columns)
         return list(columns)
 
     def _find_start(self) -> Position:

@@ -49,7 +49,8 @@ class RowChange(models.Model):
 class RejectedRow(models.Model):
     """A row of a file that was not imported, as it stood there: what the rejected-rows file has.
 
-    Written with its warnings, which say why; `cells` are in the order of the step's `columns`.
+    Written with its warnings, which say why; `cells` are in the order of the step's `columns`;
+    null stands for what the record of a sparse file lacks.
     """
 
     execution = models.ForeignKey(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from jobs.formats.base import ABSENT
 from jobs.recipes import quick
 from jobs.recipes.converters import Text, for_field, json_text
 from jobs.recipes.copying import NULL, escaped
@@ -35,7 +36,8 @@ class BoundColumn:
     """A column with its place in the file and its converter.
 
     What it reads has the form that is asked for. Ready for COPY, members of a JSON object are
-    `"key":value`, and empty where the object does not have them.
+    `"key":value`, and empty where the object does not have them. In a `sparse` file cells may be
+    ABSENT: then it is what a new row gets, or ABSENT among values.
     """
 
     def __init__(
@@ -48,11 +50,14 @@ class BoundColumn:
         spelling: Spelling,
         form: Form,
         maker: Maker | None = None,
+        sparse: bool = False,
     ):
         self.maker = maker
+        self.sparse = sparse
         self.column = column
         self.indexes = [header.known.index(name) for name in column.names]
-        self.name = header.names[self.indexes[0]]  # what the file calls it
+        self.names = [header.names[index] for index in self.indexes]  # what the file calls it
+        self.name = self.names[0]
         self.field: Any = resource.model._meta.get_field(column.field)
         self.reference: Reference | None = None
         self.several = bool(self.field.many_to_many)
@@ -116,7 +121,25 @@ class BoundColumn:
                 faults.note(self.name, self.maker.sentences())
         if len(self.indexes) > 1:
             cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
-        return self._read_some(cells, 0, faults)
+        values = self._read_some(cells, 0, faults)
+        return self._completed(values, grid[self.indexes[0]]) if self.sparse else values
+
+    def _completed(self, values: Sequence[Any], cells: Sequence[str]) -> Sequence[Any]:
+        """The values, with what new rows get where the record has no such cell."""
+        if self.start is not None and self.form is not Form.VALUES:
+            return values
+        return [
+            self._if_lacking() if cell is ABSENT else value
+            for value, cell in zip(values, cells, strict=True)
+        ]
+
+    def _if_lacking(self) -> Any:
+        if self.form is Form.VALUES:
+            return ABSENT
+        value = self.staged.if_lacking()
+        return (
+            texts(self.staged, [value])[0] if self.form is Form.LINES else self.staged.ready(value)
+        )
 
     def _read_some(self, cells: Sequence[Any], first: int, faults: Faults) -> Sequence[Any]:
         """The cells from this place on, ever fewer at once where there is a fault among them."""
@@ -170,7 +193,9 @@ class BoundColumn:
         elif empty is None:
             values = [convert(cell) if cell else None for cell in cells]
         else:
-            values = [convert(cell) if cell else empty() for cell in cells]
+            values = [
+                convert(cell) if cell else None if cell is ABSENT else empty() for cell in cells
+            ]
         return self._encoded(values)
 
     def _encoded(self, values: list[Any]) -> Sequence[Any]:

@@ -22,12 +22,16 @@ def with_defaults(
     header: Header,
     defaults: dict[str, str],
     spelling: Spelling,
+    *,
+    sparse: bool = False,
 ) -> list[StagedField]:
     """The staged fields of a file, and those of defaults for columns that it does not have.
 
-    Raises JobError for a default that its column cannot take.
+    In a `sparse` file, records may also lack columns that it has. Raises JobError for a default
+    that its column cannot take.
     """
-    absent = {name: text for name, text in defaults.items() if name not in header.known and text}
+    known = () if sparse else header.known
+    absent = {name: text for name, text in defaults.items() if name not in known and text}
     given: dict[str, Any] = {}
     for column in columns_of(resource, [*absent], [*absent]):
         value = _value(resource, column, absent, spelling)
@@ -39,7 +43,7 @@ def with_defaults(
     for name, value in given.items():
         field: Any = resource.model._meta.get_field(name)
         own = named.get(name)
-        kind = own.kind if own and own.kind is Kind.MERGED else Kind.DEFAULT
+        kind = own.kind if own else Kind.DEFAULT
         keys = own.keys if own else ()
         named[name] = StagedField(field, kind, keys, given=value)
     return [*named.values()]

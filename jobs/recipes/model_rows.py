@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError, models, transaction
 from django.db.models.functions import Lower
 
 from jobs.definition import Counters, ItemWarning, StagedChunk
+from jobs.formats.base import ABSENT
 from jobs.recipes.converters import json_text
 from jobs.recipes.faults import by_field
 from jobs.recipes.headers import Header
@@ -55,14 +56,17 @@ class ModelStager:
 
     def merge(self, cursor: psycopg.Cursor, low: int, high: int) -> Counters:
         found = self._existing(low, high)
-        last = {self._key(self.rows[n]): n for n in range(low, high)}
+        superseded, seen = self._superseded(low, high), set()
         counters, warnings, failed = Counters(), [], []
         for n in range(low, high):
-            if (later := last[self._key(self.rows[n])]) != n:
+            if later := superseded.get(n):
                 said = f"Row {self.chunk.row_numbers[later]} has the same key and came later."
                 warnings.append(self._warning(n, "superseded", said, outcome="skipped"))
                 counters.skipped += 1
                 continue
+            if (key := self._key(self.rows[n])) in seen:
+                found |= self._existing(n, n + 1)
+            seen.add(key)
             outcome, said_of_row = self._write_alone(n, found)
             setattr(counters, outcome, getattr(counters, outcome) + 1)
             warnings += said_of_row
@@ -72,6 +76,24 @@ class ModelStager:
         self.chunk.warnings += warnings
         self.chunk.rejected = self.rejected = [*self.rejected, *failed]
         return counters
+
+    def _superseded(self, low: int, high: int) -> dict[int, int]:
+        """The rows of this range of which a later one says all anew: number to the last's."""
+        found, following, last = {}, dict[Key, int](), dict[Key, int]()
+        for n in reversed(range(low, high)):
+            key = self._key(self.rows[n])
+            if key in following and self._is_whole(self.rows[following[key]]):
+                found[n] = last[key]
+            following[key] = n
+            last.setdefault(key, n)
+        return found
+
+    def _is_whole(self, row: Row) -> bool:
+        return all(
+            value is not ABSENT and (of.kind is not Kind.MERGED or value.keys() >= {*of.keys})
+            for value, of in zip(row, self.staged, strict=True)
+            if of.kind is not Kind.DEFAULT
+        )
 
     def explain(self, error: Exception, _: int) -> tuple[str, str, str, str]:
         """What a refusal of a row means: code, sentence, column and value of a warning."""
@@ -109,6 +131,8 @@ class ModelStager:
         instance = there or self.model()
         differs, links = there is None, {}
         for of, value in zip(self.staged, row, strict=True):
+            if value is ABSENT and (there or of.given is None) and of.kind is not Kind.DEFAULT:
+                continue
             if of.kind is Kind.MANY:
                 links[of.field.name] = value
             elif there is None or (of.kind is not Kind.DEFAULT and of not in self.keys):
@@ -126,14 +150,15 @@ class ModelStager:
         """Give a field its value; returns whether it had another one."""
         name = of.field.attname
         before = getattr(instance, name)
-        if of.kind is Kind.DEFAULT:
+        if of.kind is Kind.DEFAULT or value is ABSENT:
             value = before if of.given is None else of.given
         elif of.kind is Kind.PARENT:
             value = None if value is None else self._parent(of, value)
         elif of.kind is Kind.MERGED:
-            kept = {key: old for key, old in (before or {}).items() if key not in of.keys}
+            kept = {key: old for key, old in (before or {}).items() if key not in value}
             given = {key: new for key, new in value.items() if new is not None}
             further = (of.given or {}) if instance.pk is None else {}
+            further = {key: new for key, new in further.items() if key not in value}
             value = kept | further | given
         if isinstance(of.field, models.JSONField) and value is not None:
             value = json.loads(json_text(value))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from jobs.definition import Skip
-from jobs.formats.base import Batch
+from jobs.formats.base import ABSENT, Batch
 from jobs.recipes.bound import BoundColumn, Form, objects_of, texts
-from jobs.recipes.copying import escaped
+from jobs.recipes.copying import NULL, escaped
 from jobs.recipes.creating import Maker
 from jobs.recipes.faults import Faults, Parsed, by_field
 from jobs.recipes.headers import Header
 from jobs.recipes.keys import folded_fields
+from jobs.recipes.lacking import Lacking
 from jobs.recipes.spelling import OUR_WAY, Spelling
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Resource
@@ -28,7 +29,8 @@ class RowParser:
 
     `guarded` says that texts which look like formulas have an apostrophe before them. `makers`, by
     relation, make the rows that a file names and that are not there. With `as_values` the rows are
-    values, not ready for COPY.
+    values, not ready for COPY. Rows of a `sparse` file end in the columns of `Lacking`; among
+    values, what a record lacks is ABSENT.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class RowParser:
         guarded: bool = True,
         makers: Mapping[str, Maker] | None = None,
         as_values: bool = False,
+        sparse: bool = False,
     ):
         self.resource = resource
         self.header = header.names
@@ -60,9 +63,11 @@ class RowParser:
                 spelling=spelling,
                 form=self.form,
                 maker=(makers or {}).get(column.field),
+                sparse=sparse,
             )
             for column in header.columns
         ]
+        self.lacking = Lacking(self.cells, staged) if sparse else None
         self.key_indexes = [
             bound.indexes[0] for key in keys for bound in self.cells if bound.column.field == key
         ]
@@ -80,9 +85,9 @@ class RowParser:
         if self.form is Form.VALUES:
             rows = self._cleaned_rows(values, faults)
         elif self.form is Form.LINES:
-            rows = list(map("\t".join, zip(*self._staged_columns(values), strict=True)))
+            rows = list(map("\t".join, zip(*self._staged_columns(values, grid), strict=True)))
         else:
-            rows = list(zip(*self._staged_columns(values), strict=True))
+            rows = list(zip(*self._staged_columns(values, grid), strict=True))
         return faults.parsed(rows, indexes, keys)
 
     def _grid(self, batch: Batch, indexes: list[int]) -> list[Sequence[str]]:
@@ -103,6 +108,8 @@ class RowParser:
                 self._check_characters(index, cells, faults)
         for refusal in batch.refusals:
             faults.add_unread(*refusal)
+        if self.lacking:
+            self.lacking.refuse(batch, faults)
         if not faults.unread and min(map(len, records), default=width) == width:
             return list(range(len(records)))
         for index, cells in enumerate(records):
@@ -149,8 +156,12 @@ class RowParser:
             if bound.column.field == name
         ]
 
-    def _staged_columns(self, columns: list[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    def _staged_columns(
+        self, columns: list[Sequence[Any]], grid: list[Sequence[str]]
+    ) -> Iterator[Sequence[Any]]:
         """The columns of the staging table from those of the file."""
+        null = NULL if self.form is Form.LINES else None
+        lacks = self.lacking.of(grid) if self.lacking else []
         for staged in self.staged:
             own = [
                 column
@@ -160,10 +171,14 @@ class RowParser:
             if staged.kind is Kind.DEFAULT:
                 yield self._defaults(staged, len(columns[0]))
             elif staged.kind is Kind.MERGED:
-                objects = objects_of(own)
+                objects: Sequence[Any] = objects_of(own)
+                if self.lacking:
+                    objects = self.lacking.completed(staged, objects, lacks, null)
                 yield escaped(objects) if self.form is Form.LINES else objects
             else:
                 yield own[0]
+        if self.lacking:
+            yield from self.lacking.columns(lacks, columns, null)
 
     def _defaults(self, staged: StagedField, count: int) -> Sequence[Any]:
         """What so many new rows get where the file has no such column."""
@@ -182,16 +197,21 @@ class RowParser:
         for place, row in enumerate(self._as_dicts(values)):
             if place not in faults.found and (of := self._clean(row, place, faults)) is not None:
                 cleaned[place] = of
-        columns = [self._column(staged, [*cleaned.values()]) for staged in self.staged]
+        columns = [*self._value_columns([*cleaned.values()])]
         rows: list[tuple[Any, ...] | None] = [None] * len(values[0])
         for place, ready in zip(cleaned, zip(*columns, strict=True), strict=True):
             rows[place] = ready
         return rows
 
-    def _column(self, staged: StagedField, rows: list[dict[str, Any]]) -> list[Any]:
+    def _value_columns(self, rows: list[dict[str, Any]]) -> Iterator[Sequence[Any]]:
         if self.as_values:
-            return [row.get(staged.field.name) for row in rows]
-        return staged.column_of(rows)
+            for staged in self.staged:
+                yield [row.get(staged.field.name, ABSENT) for row in rows]
+            return
+        for staged in self.staged:
+            yield staged.column_of(rows)
+        if self.lacking:
+            yield from self.lacking.columns_of(rows)
 
     def _as_dicts(self, values: list[Sequence[Any]]) -> Iterator[dict[str, Any]]:
         """Each row as its fields, those of JSON fields under their keys."""
@@ -207,7 +227,7 @@ class RowParser:
             fields = dict(zip(plain, row, strict=True))
             for (name, keys), part in zip(objects.items(), parts, strict=True):
                 fields[name] = dict(zip(keys, part, strict=True))
-            yield fields
+            yield _given(fields, objects) if self.lacking else fields
 
     def _clean(self, row: dict[str, Any], place: int, faults: Faults) -> dict[str, Any] | None:
         if not self.cleans:
@@ -230,6 +250,14 @@ class RowParser:
                 f"and no fewer; {name!r} is too much or missing."
             )
         return cleaned
+
+
+def _given(fields: dict[str, Any], objects: Collection[str]) -> dict[str, Any]:
+    """The fields of a record, and the keys of its `objects`, that it does not lack."""
+    for name in objects:
+        found = {key: value for key, value in fields[name].items() if value is not ABSENT}
+        fields[name] = found or ABSENT
+    return {name: value for name, value in fields.items() if value is not ABSENT}
 
 
 def _form_of(needs_values: bool, staged: list[StagedField]) -> Form:

@@ -61,7 +61,7 @@ class SparseStatement(MergeStatement):
         if of.kind is Kind.MERGED and of.given is not None:
             given = f"({further(of)} - {self._cleared(of)}) || {column}"
             return f"CASE WHEN {self._lacks(of)} THEN {column} ELSE {given} END"
-        if default := _made_by_database(of.field):
+        if of.given is None and (default := _made_by_database(of.field)):
             return f"CASE WHEN {self._lacks(of)} THEN {default} ELSE {column} END"
         return column
 
@@ -101,7 +101,7 @@ def _made_by_database(field: Any) -> str:
     """What a new row gets where the database makes it, as SQL."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return now_of(field)
-    if not field.has_db_default():
+    if field.has_default() or not field.has_db_default():
         return ""
     sql, values = connection.schema_editor().db_default_sql(field)
     return str(sql % tuple(Literal(value).as_string(None) for value in values)).replace("%", "%%")

@@ -65,6 +65,22 @@ class StagedField:
         """What a new row gets where the file has no such column."""
         return self.field.get_default() if self.given is None else self.given
 
+    def if_lacking(self) -> Any:
+        """What a new row gets whose record lacks the field; None where there is no default."""
+        if self.given is not None:
+            return self.given
+        if self.kind is Kind.MANY:
+            return []
+        if self.field.has_default():
+            return self.field.get_default()
+        may_be_empty = self.field.blank and self.field.empty_strings_allowed
+        return "" if may_be_empty and not self.field.null else None
+
+    def is_whole(self, row: dict[str, Any]) -> bool:
+        """Whether a row of values lacks nothing of the field."""
+        name = self.field.name
+        return name in row and (self.kind is not Kind.MERGED or row[name].keys() >= {*self.keys})
+
     def ready(self, value: Any) -> Any:
         """A converted value as psycopg writes it for COPY."""
         encode = self.encoder()
@@ -74,12 +90,10 @@ class StagedField:
         """The values for COPY of cleaned rows."""
         if self.kind is Kind.DEFAULT:
             return [self.ready(self.default()) for _ in rows]
-        values = [row[self.field.name] for row in rows]
+        name = self.field.name
+        values = [row[name] if name in row else self.if_lacking() for row in rows]
         if self.kind is Kind.MERGED:
-            return [
-                json_text({key: of for key, of in value.items() if of is not None})
-                for value in values
-            ]
+            return [None if value is None else _without_nothing(value) for value in values]
         return [self.ready(value) for value in values] if self.encoder() else values
 
     def encoder(self) -> Callable[[Any], Any] | None:
@@ -130,6 +144,10 @@ def differs_by_row(field: models.Field) -> bool:
     if not field.has_default() or not callable(field.default):
         return False
     return field.default not in (dict, list, tuple, str, set)
+
+
+def _without_nothing(value: dict[str, Any]) -> str:
+    return json_text({key: of for key, of in value.items() if of is not None})
 
 
 def _array(keys: list[Any]) -> str:

@@ -84,7 +84,7 @@ class Tree:
         folded = self._fold(parsed)
         admitted = []
         for place, row in enumerate(parsed.rows):
-            key, parent = folded[row[0]][0], row[self.column]
+            key, parent = folded[row[0]][0], row[self.column] or None  # ABSENT names none either
             here = Waiting(batch.position(parsed.indexes[place]), row[0], parent)
             if earlier := self.waiting.pop(key, None):
                 self._supersede(parsed, earlier, here)
@@ -149,7 +149,7 @@ class Tree:
 
     def _fold(self, parsed: Parsed) -> dict[Any, tuple[str, bool]]:
         texts = {row[0] for row in parsed.rows} | {row[self.column] for row in parsed.rows}
-        return self.reference.fold(texts - {None})
+        return self.reference.fold(filter(None, texts))
 
     def _is_known(self, folded: str, exists: bool) -> bool:
         return exists or folded in self.accepted

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.definition import JobError
-from jobs.formats.base import Options
+from jobs.formats.base import ABSENT, Options
 from jobs.formats.jsontext import BLOCK
 from jobs.formats.reading import open_reader
 from tests.formats.files import opened, read
@@ -21,8 +21,22 @@ def lines(*records):
 def test_the_columns_are_the_keys_of_all_objects():
     header, records, refusals = read(lines({"a": 1, "b": "x"}, {"b": None, "a": 2, "c": 3}))
     assert header == ["a", "b", "c"]
-    assert records == [["1", "x", ""], ["2", "", "3"]]
-    assert refusals == [(1, "", "missing_key")]
+    assert [[*map(str, record)] for record in records] == [["1", "x", ""], ["2", "", "3"]]
+    assert [cell is ABSENT for cell in records[0]] == [False, False, True]
+    assert [cell is ABSENT for cell in records[1]] == [False, False, False]
+    assert refusals == []
+
+
+def test_a_file_is_sparse_where_an_object_lacks_a_key():
+    whole, short = {"a": 1, "b": None}, {"b": 2}
+    for records, is_sparse in (
+        ([whole, whole], False),
+        ([whole, short], True),
+        ([short, whole], True),
+    ):
+        for data in (lines(*records), json.dumps(records).encode()):
+            with opened(data) as reader:
+                assert reader.is_sparse is is_sparse
 
 
 @pytest.mark.parametrize(

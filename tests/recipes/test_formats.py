@@ -73,11 +73,10 @@ def test_every_format_goes_on_behind_any_chunk(families, kind):
     assert list(Product.objects.values_list("sku", flat=True)) == ["10"]
 
 
-def test_a_lacking_key_is_a_warning_and_null_clears(families):
+def test_a_lacking_key_leaves_the_value_and_null_clears(families):
     load(PRODUCTS, lines([{"sku": "a", "name": "A", "price-EUR": 1.50}]))
-    loaded = load(PRODUCTS, lines([{"sku": "a", "name": None}, {"sku": "b"}]))
-    assert loaded.codes == [(2, "", "missing_key")]
-    assert loaded.counts == {"updated": 1, "failed": 1}
+    loaded = load(PRODUCTS, lines([{"sku": "a", "name": None}, {"sku": "a", "price-EUR": 2}]))
+    assert loaded.codes == []
     product = Product.objects.get()
     assert product.name in (None, "")
-    assert product.price_eur == Decimal("1.50")
+    assert product.price_eur == Decimal("2.00")
