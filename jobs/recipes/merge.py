@@ -126,9 +126,9 @@ class MergeStager:
             numbers = [n for n in double if low <= n < high and n not in superseded]
             for turn, n in enumerate(numbers[1:]):
                 again[turn].add(n)
-        yield [*superseded, *(n for numbers in again.values() for n in numbers)]
-        for numbers in again.values():
-            yield [n for n in range(low, high) if n not in numbers]
+        yield [*superseded, *(n for later in again.values() for n in later)]
+        for later in again.values():
+            yield [n for n in range(low, high) if n not in later]
 
     def _warnings(self, superseded: dict[int, int], left_out: list[int]) -> list[ItemWarning]:
         rows = self.chunk.row_numbers

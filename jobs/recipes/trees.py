@@ -85,7 +85,7 @@ class Tree:
         admitted = []
         for place, row in enumerate(parsed.rows):
             key, parent = folded[row[0]][0], row[self.column] or None  # ABSENT names none either
-            here = Waiting(batch.position(parsed.indexes[place]), row[0], parent)
+            here = Waiting(batch.position(parsed.indexes[place]), row[0], parent or "")
             if earlier := self.waiting.pop(key, None):
                 self._supersede(parsed, earlier, here)
             if parent is None or self._is_known(*folded[parent]):
