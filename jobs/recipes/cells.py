@@ -69,18 +69,20 @@ def finished(text: str, source: str, field: Field, *, guard: bool) -> str:
 
     The first character tells for nearly all texts that there is nothing to do.
     """
-    done = guarded(text) if guard and is_free(field) else text
     if len(field.keys) != 1:
-        return done
+        return guarded(text) if guard and is_free(field) else text
     value = f"({source} -> {quoted(field.keys[0])})"
-    codes = guarded("codes") if guard else "codes"
+    if guard:
+        suspects, codes, done = f"{SOME_CODES}, {FIRST_CODES}", guarded("codes"), guarded(text)
+    else:
+        suspects, codes, done = SOME_CODES, "codes", text
     return (
-        f"CASE WHEN ascii({text}) NOT IN ({SOME_CODES}) THEN {done} "
-        f"ELSE CASE jsonb_typeof({value}) WHEN 'array' THEN "
+        f"CASE WHEN ascii({text}) IN ({suspects}) THEN "
+        f"CASE jsonb_typeof({value}) WHEN 'array' THEN "
         f"(SELECT {codes} FROM (SELECT string_agg(part, ',' ORDER BY place) AS codes "
         f"FROM jsonb_array_elements_text({value}) WITH ORDINALITY AS parts(part, place)) AS list) "
         f"WHEN 'boolean' THEN CASE WHEN {value}::boolean THEN '1' ELSE '0' END "
-        f"ELSE {done} END END"
+        f"ELSE {done} END ELSE {text} END"
     )
 
 

@@ -21,6 +21,8 @@ from jobs.resources import ResourceClass
 
 CHECKPOINT_SECONDS = 1.0
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# To make cells costs more than to hand them over, of which the planner believes the contrary.
+IN_PARALLEL = "SET LOCAL parallel_tuple_cost = 0"
 RAW = "jobs.export_raw"
 
 
@@ -69,6 +71,7 @@ class ExportJob(Job):
             with connection.transaction(), connection.cursor() as cursor:
                 if alone:
                     cursor.execute(ONE_MOMENT)
+                    cursor.execute(IN_PARALLEL)
                 return self._write(self._source(cursor), context)
 
     def _source(self, cursor: Any) -> RowSource:

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db.models import OrderBy, OuterRef
 
 from jobs.definition import JobError
 from jobs.fields import Field, Kind, key_fields, own_fields
@@ -30,7 +30,8 @@ class RowSource:
     """What an export reads: the columns of a selection, or all with the JSON keys that occur.
 
     The queryset becomes an inner query of plain columns; the outer one makes cells of them, so
-    that PostgreSQL writes whole lines.
+    that PostgreSQL writes whole lines. It also sorts them: the cells are made below the sort then,
+    where parallel workers can share them.
     """
 
     def __init__(self, selection: Selection, cursor: psycopg.Cursor):
@@ -38,7 +39,8 @@ class RowSource:
         self.unknown: list[str] = []
         self.total: int | None = None
         self.fields = selection.fields or self._all_fields()
-        self.inner, self.params, self.places = self._inner(self.fields)
+        self.places = {path: n for n, path in enumerate({f.path: None for f in self.fields})}
+        self.inner, self.order, self.params = self._inner()
 
     def columns(self, header: str = "codes") -> list[WrittenColumn]:
         """The columns under their names, or under their labels, none of which stands twice."""
@@ -63,14 +65,7 @@ class RowSource:
         self, copies: str, columns: Sequence[WrittenColumn], options: WriteOptions
     ) -> Generator[list[Any], None, None]:
         """The lines of the file, some at a time, in the shape that its writer wants."""
-        delimiter = options.delimiter if copies == AS_CSV else ","
-        how = f"FORMAT csv, DELIMITER {quoted(delimiter)}"
-        if copies == AS_JSON:
-            selected, how = self._objects([column.name for column in columns]), PLAIN
-        elif copies == AS_SHEET:
-            selected, how = self._cells(sheet_cell), "FORMAT text, NULL ''"
-        else:
-            selected = self._cells(text_cell, guard=options.guard and copies == AS_CSV)
+        selected, how = self.select(copies, columns, options)
         encoding = ENCODINGS[options.encoding if copies == AS_CSV else "utf-8"]
         statement = f"COPY ({selected}) TO STDOUT ({how}, ENCODING '{encoding}')"
         try:
@@ -80,6 +75,18 @@ class RowSource:
                     yield lines
         except psycopg.errors.UntranslatableCharacter:
             raise JobError(not_in(options.encoding)) from None
+
+    def select(
+        self, copies: str, columns: Sequence[WrittenColumn], options: WriteOptions
+    ) -> tuple[str, str]:
+        """The SELECT of these lines, whose parameters are `params`, and the options of COPY."""
+        if copies == AS_JSON:
+            return self._objects([column.name for column in columns]), PLAIN
+        if copies == AS_SHEET:
+            return self._cells(sheet_cell), "FORMAT text, NULL ''"
+        delimiter = options.delimiter if copies == AS_CSV else ","
+        selected = self._cells(text_cell, guard=options.guard and copies == AS_CSV)
+        return selected, f"FORMAT csv, DELIMITER {quoted(delimiter)}"
 
     # --- the outer query ----------------------------------------------------------------------
 
@@ -94,31 +101,38 @@ class RowSource:
             for number, field in enumerate(self.fields)
         ]
         # OFFSET 0 keeps PostgreSQL from working each text out again wherever it is named.
-        inner = f"SELECT {', '.join([*texts, *sorted(keyed)])} FROM {self.inner} OFFSET 0"
+        selected = ", ".join([*texts, *sorted(keyed)])
+        inner = f"SELECT {selected} FROM {self.inner} ORDER BY {self.order} OFFSET 0"
         return f"SELECT {', '.join(done)} FROM ({inner}) AS texts"
 
     def _objects(self, names: Sequence[str]) -> str:
         cells = [json_cell(self._source(field), field) for field in self.fields]
         if any(len(name.encode()) > NAME_BYTES for name in names):
             pairs = (f"{quoted(name)}: {cell}" for name, cell in zip(names, cells, strict=True))
-            return f"SELECT JSON_OBJECT({', '.join(pairs)}) FROM {self.inner}"
+            return f"SELECT JSON_OBJECT({', '.join(pairs)}) FROM {self.inner} ORDER BY {self.order}"
         named = ", ".join(
             f"{cell} AS {_name(name)}" for name, cell in zip(names, cells, strict=True)
         )
-        return f"SELECT row_to_json(r) FROM (SELECT {named} FROM {self.inner}) AS r"
+        row = f"LATERAL (SELECT {named}) AS r"
+        return f"SELECT row_to_json(r) FROM {self.inner}, {row} ORDER BY {self.order}"
 
     def _source(self, field: Field) -> str:
         return f"q.c{self.places[field.path]}"
 
     # --- the inner query ----------------------------------------------------------------------
 
-    def _inner(self, fields: Sequence[Field]) -> tuple[str, tuple[Any, ...], dict[str, int]]:
-        selected = {field.path: self._selected(field) for field in fields}
-        rows = self.selection.queryset().values_list("pk", *selected.values())
-        sql, params = rows.query.sql_with_params()
-        names = ", ".join(f"c{number}" for number in range(len(selected)))
-        places = {path: number for number, path in enumerate(selected)}
-        return f"({sql}) AS q(pk, {names})", params, places
+    def _inner(self) -> tuple[str, str, tuple[Any, ...]]:
+        """The inner query, what the outer one sorts it by, and its parameters."""
+        fields = {field.path: field for field in self.fields}
+        rows = self.selection.queryset()
+        *orders, _ = rows.query.order_by  # the last is the primary key
+        columns = [*map(self._selected, fields.values()), *(each.expression for each in orders)]
+        sql, params = rows.order_by().values_list("pk", *columns).query.sql_with_params()
+        cells = [f"c{number}" for number in range(len(fields))]
+        keys = [f"o{number}" for number in range(len(orders))]
+        order = [f"q.{key}{_direction(each)}" for key, each in zip(keys, orders, strict=True)]
+        names = ", ".join(["pk", *cells, *keys])
+        return f"({sql}) AS q({names})", ", ".join([*order, "q.pk"]), params
 
     def _selected(self, field: Field) -> Any:
         if field.kind is not Kind.CODES:
@@ -201,6 +215,10 @@ class RowSource:
 def _rest(name: str) -> str:
     """The JSON object without the known keys, a parameter; null where there is no object."""
     return f"CASE jsonb_typeof({name}) WHEN 'object' THEN {name} - %s::text[] END"
+
+
+def _direction(order: OrderBy) -> str:
+    return f"{' DESC' if order.descending else ''}{' NULLS LAST' if order.nulls_last else ''}"
 
 
 def _name(text: str) -> str:

@@ -4,12 +4,18 @@ import csv
 import io
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from jobs.definition import find
+from jobs.formats.writing import WRITERS
+from jobs.formats.written import WriteOptions
+from jobs.recipes.row_source import RowSource
+from jobs.selection import Selection
 from jobs.testing import run_now
-from tests.recipes.driver import export, load
+from tests.recipes.driver import export, export_files, load
 
 pytestmark = pytest.mark.django_db
 IMPORT, EXPORT = "catalog.product.import", "catalog.product.export"
@@ -148,3 +154,37 @@ def test_an_export_through_the_platform_leaves_its_file(shop):
         assert file.read().decode() == export(EXPORT)[0]
     (step,) = done.steps.all()
     assert (step.done, step.total) == (1, 1)
+
+
+NO_COSTS = (
+    "parallel_tuple_cost", "parallel_setup_cost",
+    "min_parallel_table_scan_size", "min_parallel_index_scan_size",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+@pytest.mark.parametrize("order", ["", "-color", "name,-price-EUR", "family,-sku"])
+def test_parallel_workers_write_the_same_file(shop, kind, order):
+    load(IMPORT, FILE)
+    for number in range(40):
+        values = {"color": ["red", "=blue"][number % 2], "tags": ["red"] * (number % 3)}
+        price = number % 7 or None
+        Product.objects.create(sku=f"-{number}", price_eur=price, values=values)
+    wanted = {"format": kind, "order": order.split(",") if order else []}
+    alone, _ = export_files(EXPORT, **wanted)
+    with connection.cursor() as cursor:
+        for setting in NO_COSTS:
+            cursor.execute(f"SET LOCAL {setting} = 0")
+        cursor.execute("SET LOCAL cpu_tuple_cost = 1000")
+        shared, _ = export_files(EXPORT, **wanted)
+        assert "Workers Planned" in plan(cursor, kind, wanted["order"])
+    assert shared.made == alone.made
+
+
+def plan(cursor, kind: str, order: list[str]) -> str:
+    """How PostgreSQL would run an export."""
+    selection = Selection(resource=find(EXPORT).resource, order=tuple(order))
+    source = RowSource(selection, cursor)
+    selected, _ = source.select(WRITERS[kind].copies, source.columns(), WriteOptions())
+    cursor.execute(f"EXPLAIN {selected}", source.params)
+    return "\n".join(line for (line,) in cursor.fetchall())
