@@ -31,7 +31,7 @@ from jobs.models import StepExecution
 
 # A chunk should take about this long, so that a stop and the progress bar answer fast.
 CHUNK_SECONDS = 0.3
-SMALLEST, LARGEST = 500, 6_000
+SMALLEST, LARGEST = 500, 5_000
 GARBAGE_THRESHOLD = 100_000  # more objects than two chunks have rows
 # The merging thread asks for the interpreter between its statements; 5 ms is Python's default.
 SWITCH_SECONDS = 0.0005

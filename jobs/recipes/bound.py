@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.exceptions import ValidationError
 from jobs.formats.base import ABSENT
 from jobs.recipes import quick
 from jobs.recipes.converters import Text, for_field, json_text
-from jobs.recipes.copying import NULL, escaped
+from jobs.recipes.copying import NULL, copy_text, escaped
 from jobs.recipes.creating import Maker
 from jobs.recipes.faults import Faults
 from jobs.recipes.headers import Header
@@ -20,7 +21,7 @@ from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import StagedField
 from jobs.resources import Column, Resource
 
-BLOCK = 64  # cells that are read at once where one of all has a fault
+BLOCK = 32  # cells that are read at once where one of all has a fault
 FEW = 2  # cells on each distinct one, for a table of the distinct ones to pay
 
 
@@ -121,7 +122,7 @@ class BoundColumn:
                 faults.note(self.name, self.maker.sentences())
         if len(self.indexes) > 1:
             cells = list(zip(*(grid[index] for index in self.indexes), strict=True))
-        values = self._read_some(cells, 0, faults)
+        values = self._read_some(cells, faults)
         return self._completed(values, grid[self.indexes[0]]) if self.sparse else values
 
     def _completed(self, values: Sequence[Any], cells: Sequence[str]) -> Sequence[Any]:
@@ -141,22 +142,51 @@ class BoundColumn:
             texts(self.staged, [value])[0] if self.form is Form.LINES else self.staged.ready(value)
         )
 
-    def _read_some(self, cells: Sequence[Any], first: int, faults: Faults) -> Sequence[Any]:
-        """The cells from this place on, ever fewer at once where there is a fault among them."""
-        try:
+    def _read_some(self, cells: Sequence[Any], faults: Faults) -> Sequence[Any]:
+        """All cells at once; where there is a fault among them, ever fewer."""
+        with suppress(ValidationError, ValueError):
             return self._read_all(cells, faults.batch.is_plain)
-        except (ValidationError, ValueError) as error:
-            # A ValidationError refers to itself: its frames would hold the rows for long.
-            error.__traceback__ = error.__context__ = None
-            if len(cells) == 1:
-                text = cells[0] if isinstance(cells[0], str) else " ".join(cells[0])
-                faults.add(first, self.name, text, error)
-                return [NULL if self.form is Form.LINES else None]
-        values: list[Any] = []
-        size = min(BLOCK, len(cells) // 2)
-        for at in range(0, len(cells), size):
-            values += self._read_some(cells[at : at + size], first + at, faults)
+        distinct = [*set(cells)]
+        if len(distinct) * FEW > len(cells):
+            values, wrong = self._read_blocks(cells, faults)
+        else:
+            found, errors = self._read_blocks(distinct, faults)
+            known = dict(zip(distinct, found, strict=True))
+            of = {distinct[at]: error for at, error in errors.items()}
+            wrong = {place: of[cell] for place, cell in enumerate(cells) if cell in of}
+            values = [known[cell] for cell in cells]
+        for place, error in wrong.items():
+            cell = cells[place]
+            text = cell if isinstance(cell, str) else " ".join(cell)
+            faults.add(place, self.name, text, error)
         return values
+
+    def _read_blocks(
+        self, cells: Sequence[Any], faults: Faults
+    ) -> tuple[list[Any], dict[int, Exception]]:
+        """The values, and what is wrong with the cells at these places."""
+        values: list[Any] = []
+        wrong: dict[int, Exception] = {}
+        for at in range(0, len(cells), BLOCK):
+            block = cells[at : at + BLOCK]
+            try:
+                values += self._read_all(block, faults.batch.is_plain)
+            except (ValidationError, ValueError):
+                values += self._read_each(block, at, wrong)
+        return values, wrong
+
+    def _read_each(
+        self, cells: Sequence[Any], first: int, wrong: dict[int, Exception]
+    ) -> Iterator[Any]:
+        """The values from this place on, one by one."""
+        for place, cell in enumerate(cells, first):
+            try:
+                yield self._values([cell])[0]
+            except (ValidationError, ValueError) as error:
+                # A ValidationError refers to itself: its frames would hold the rows for long.
+                error.__traceback__ = error.__context__ = None
+                wrong[place] = error
+                yield NULL if self.form is Form.LINES else None
 
     def _read_all(self, cells: Sequence[Any], is_plain: bool) -> Sequence[Any]:
         if self.form is Form.LINES and self.fits and self._fit(self.fits, cells):
@@ -241,4 +271,6 @@ def objects_of(columns: list[Sequence[Any]]) -> list[str]:
 
 def texts(staged: StagedField, values: list[Any]) -> Sequence[str]:
     """Converted values as COPY reads them."""
-    return escaped([staged.text_of(value) for value in values])
+    if encode := staged.encoder():
+        values = [None if value is None else encode(value) for value in values]
+    return escaped([NULL if value is None else copy_text(value) for value in values])

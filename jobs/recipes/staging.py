@@ -11,7 +11,6 @@ from typing import Any
 from django.db import connection, models
 
 from jobs.recipes.converters import json_text
-from jobs.recipes.copying import NULL, copy_text
 from jobs.resources import Column, Resource
 
 READY = (
@@ -110,10 +109,6 @@ class StagedField:
             case models.DateField():
                 return date.isoformat
         return lambda value: self.field.get_db_prep_save(value, connection)
-
-    def text_of(self, value: Any) -> str:
-        """A converted value as a text for COPY, not escaped yet."""
-        return NULL if value is None else copy_text(self.ready(value))
 
 
 def staged_fields(resource: Resource, columns: list[Column]) -> list[StagedField]:
