@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 
+from catalog.models import Product
+from jobs import control
+from jobs.models import RowChange
+from jobs.states import Status
 from tests.faults.assertions import LONG, Watch, assert_complete, goes_on, in_the_middle
 from tests.faults.site import ask
-from tests.fleet import eventually, finished, is_alive
+from tests.fleet import eventually, finished, is_alive, until
 
 fault = pytest.mark.fault
 
@@ -68,3 +73,27 @@ def test_sessions_are_ended(site, saw):
     tallies = [assert_complete(finished(execution, 60)) for execution in executions]
     saw(recovered=watch.seconds, attempts=", ".join(str(e.attempt) for e in executions))
     saw(doubled=sum(t["doubled"] for t in tallies), lost=sum(t["lost"] for t in tallies))
+
+
+@fault("F13", "PostgreSQL crashes during an import, twice", "each row once, with its ledger")
+def test_the_database_crashes_during_an_import(site, saw):
+    """Chunks of imports do not wait for the disk, so a crash may take back the last of them."""
+    site.controller()
+    site.worker()
+    rows = 60_000
+    lines = ["sku;name;price-EUR", *(f"crash-{n:06};Row {n};{n}.25" for n in range(rows))]
+    upload = control.upload(ContentFile("\n".join(lines).encode(), name="rows.csv"), user=None)
+    execution = site.launch("catalog.product.import", file=str(upload.pk), ledger=True)
+    for attempt in (1, 2):
+        until(execution, lambda e, n=attempt: e.attempt == n and e.checkpoints > 1 and e.pid, 60)
+        site.postgres.crash()
+        site.postgres.up()
+        connection.close()
+    assert finished(execution, 90).status == Status.COMPLETED, execution.error
+    written = list(Product.objects.filter(sku__startswith="crash-").values_list("sku", flat=True))
+    step = execution.steps.get()
+    assert (len(written), len(set(written))) == (rows, rows)
+    assert (step.created, step.kept, step.failed) == (rows, rows, 0)
+    assert RowChange.objects.filter(execution=execution).count() == rows
+    saw(doubled=len(written) - len(set(written)), lost=rows - len(set(written)))
+    saw(attempts=execution.attempt)
