@@ -1,12 +1,15 @@
 """Records that lack keys which other records have: the values stay, and new rows get defaults."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.db import connection, connections, transaction
 
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Category, Product
+from tests.fleet import eventually
 from tests.recipes.driver import import_of, load
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +179,36 @@ def test_clean_sees_what_the_record_has(families, attributes):
     assert seen == [{"sku": "a", "name": "B"}, {"sku": "a", "values": {"note"}}]
     left = {key: value for key, value in before["a"][4].items() if key != "note"}
     assert contents()["a"] == ("B", *before["a"][1:4], left, *before["a"][5:])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_somebody_else_writes_meanwhile_stays_where_the_record_lacks_it(families):
+    def imported() -> dict[str, int]:
+        try:
+            return load(
+                PRODUCTS,
+                lines(
+                    {"sku": "a", "price-EUR": 2},
+                    {"sku": "b", "price-EUR": 2},
+                    {"sku": "c", "name": "C"},
+                ),
+            ).counts
+        finally:
+            connections.close_all()
+
+    def is_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            return cursor.fetchone()[0]
+
+    Product.objects.create(sku="a", name="before", price_eur=1)
+    with ThreadPoolExecutor(1) as executor:
+        with transaction.atomic():
+            Product.objects.filter(sku="a").update(name="theirs")
+            Product.objects.create(sku="b", name="theirs", enabled=False)
+            counts = executor.submit(imported)
+            eventually(is_waiting, "the import waits for the rows")
+        assert counts.result(30) == {"created": 1, "updated": 2}
+    found = {sku: row[:4] for sku, row in contents().items()}
+    assert found["a"] == ("theirs", None, Decimal(2), True)
+    assert found["b"] == ("theirs", None, Decimal(2), False)
