@@ -2,13 +2,17 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Category, Product
+from jobs.definition import Partition
+from jobs.recipes.imports import ImportJob
 from tests.fleet import eventually
 from tests.recipes.driver import import_of, load
 
@@ -179,6 +183,32 @@ def test_clean_sees_what_the_record_has(families, attributes):
     assert seen == [{"sku": "a", "name": "B"}, {"sku": "a", "values": {"note"}}]
     left = {key: value for key, value in before["a"][4].items() if key != "note"}
     assert contents()["a"] == ("B", *before["a"][1:4], left, *before["a"][5:])
+
+
+def test_times_that_the_field_makes_itself_are_made_for_new_rows(db, way):
+    class Timed(ProductResource):
+        fields = [*ProductResource.fields, "created_at"]
+
+    moment = "2020-02-03T04:05:06+00:00"
+    file = lines({"sku": "a", "created_at": moment}, {"sku": "b", "name": "B"})
+    assert load(import_of(Timed), file, **way).counts == {"created": 2}
+    assert Product.objects.get(sku="b").created_at > timezone.now() - timedelta(hours=1)
+
+
+def test_parts_divide_sparse_records_by_key(families):
+    records = [{"sku": f"s{n % 7}", "name": f"{n}"} for n in range(14)]
+    file = lines(*records, {"sku": "x", "price-EUR": 1}, {"name": "no key"})
+    loaded = []
+    for number in range(3):
+        part = {"resource": ProductResource, "partition": Partition(number, 3)}
+        loaded.append(load(type("Part", (ImportJob,), part), file, size=4))
+    assert sum(each.counters.created for each in loaded) == 8
+    assert [code for each in loaded for _, _, code in each.codes if code == "missing_key"] == [
+        "missing_key"
+    ]
+    assert {sku: row[0] for sku, row in contents().items() if sku != "x"} == {
+        f"s{n % 7}": f"{n}" for n in range(7, 14)
+    }
 
 
 @pytest.mark.django_db(transaction=True)
