@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from jobs.definition import JobError
@@ -28,7 +29,10 @@ MISSING = (
 
 
 class ParquetWriter:
-    """Groups of rows, compressed with Snappy. An empty text is null."""
+    """Groups of rows, compressed with Snappy. An empty text is null.
+
+    A second thread writes a group while the next one is read: pyarrow lets go of Python's lock.
+    """
 
     copies = AS_TABLE
 
@@ -52,6 +56,8 @@ class ParquetWriter:
         )
         self.onward = Onward(target)
         self.file = parquet.ParquetWriter(pa.PythonFile(self.onward, mode="w"), schema)
+        self.pool = ThreadPoolExecutor(1)
+        self.group: Future[None] | None = None  # that is being written
         self.held: list[bytes] = []
         self.size = 0
 
@@ -59,6 +65,7 @@ class ParquetWriter:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(rows)
         self.write_copied([text.getvalue().encode("utf-8", "replace")])
+        self._settle()  # who gives rows takes what has been written of them
 
     def write_copied(self, lines: Sequence[Any]) -> None:
         block = b"".join(lines)
@@ -69,26 +76,38 @@ class ParquetWriter:
 
     def close(self) -> None:
         self._flush()
+        self._settle()
+        self.pool.shutdown()
         self.file.close()
 
     def abandon(self) -> None:
         self.onward.is_abandoned = True
+        self.pool.shutdown()
         self.file.close()
 
     def _flush(self) -> None:
+        """Begin to write a group of rows, as soon as the one before it is written."""
         if self.size:
-            table = self.csv.read_csv(
-                io.BytesIO(b"".join(self.held)),
-                read_options=self.csv.ReadOptions(
-                    column_names=self.names, use_threads=False, block_size=2 * GROUP_BYTES
-                ),
-                parse_options=self.csv.ParseOptions(
-                    newlines_in_values=True, ignore_empty_lines=False
-                ),
-                convert_options=self.convert,
-            )
-            self.file.write_table(table)
+            self._settle()
+            self.group = self.pool.submit(self._write_group, self.held)
         self.held, self.size = [], 0
+
+    def _settle(self) -> None:
+        """Wait for the group that is being written; raises what it met."""
+        group, self.group = self.group, None
+        if group:
+            group.result()
+
+    def _write_group(self, blocks: list[bytes]) -> None:
+        table = self.csv.read_csv(
+            io.BytesIO(b"".join(blocks)),
+            read_options=self.csv.ReadOptions(
+                column_names=self.names, use_threads=False, block_size=2 * GROUP_BYTES
+            ),
+            parse_options=self.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=self.convert,
+        )
+        self.file.write_table(table)
 
 
 def _type(arrow: Any, column: WrittenColumn) -> Any:

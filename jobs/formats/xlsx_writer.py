@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import IO, Any, cast
 from xml.sax.saxutils import escape
 
@@ -47,7 +48,7 @@ EMPTIES = [cell % b"" for cell in CELLS.values()]
 # What XML cannot have is written _xHHHH_, and so is the beginning of what looks like that.
 UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 CONTROLS = bytes(code for code in range(32) if code not in {9, 10})
-SUSPECTS = (b"\\", b"_x", b"\xef\xbf", b"\t ", b" \t", b"\n ", b" \n")
+FLAT = bytes.maketrans(b"\n", b"\t")
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
@@ -140,7 +141,7 @@ class XlsxWriter:
     def _converted(self, lines: Sequence[Any]) -> list[bytes]:
         """XML of copied rows. Those that need a closer look are found by halving."""
         block = b"".join(lines)
-        if is_plain(block):
+        if is_plain(lines, block):
             return [self._quickly(block)]
         if len(lines) == 1:
             return [self._carefully(block)]
@@ -149,8 +150,8 @@ class XlsxWriter:
 
     def _quickly(self, block: bytes) -> bytes:
         block = block.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;")
-        template = self.template
-        xml = b"".join([template % (*line.split(b"\t"),) for line in block.split(b"\n")[:-1]])
+        rows = map(bytes.split, block.split(b"\n")[:-1], repeat(b"\t"))
+        xml = b"".join(map(self.template.__mod__, map(tuple, rows)))
         for empty in EMPTIES:
             xml = xml.replace(empty, EMPTY)
         return xml
@@ -182,14 +183,24 @@ class XlsxWriter:
         return escape(written).encode("utf-8", "replace")
 
 
-def is_plain(block: bytes) -> bool:
-    """Whether copied rows have nothing to unescape, nothing that XML refuses, and no long text."""
+def is_plain(lines: Sequence[Any], block: bytes) -> bool:
+    """Whether copied rows have nothing to unescape, nothing that XML refuses, and no long text.
+
+    `block` is all of their lines. To look for one byte takes a tenth of the time of two.
+    """
+    flat = block.translate(FLAT, CONTROLS)
     return (
-        not any(suspect in block for suspect in SUSPECTS)
-        and not block.startswith(b" ")
-        and len(block) == len(block.translate(None, CONTROLS))
-        and (len(block) < CELL_CHARACTERS or max(map(len, block.split(b"\t"))) < CELL_CHARACTERS)
+        len(flat) == len(block)
+        and b"\\" not in block
+        and not (b"_" in block and b"_x" in block)
+        and not (b"\xef" in block and b"\xef\xbf" in block)
+        and not (b"\t " in flat or b" \t" in flat or flat.startswith(b" "))
+        and (max(map(len, lines)) < CELL_CHARACTERS or _longest(flat) < CELL_CHARACTERS)
     )
+
+
+def _longest(flat: bytes) -> int:
+    return max(map(len, flat.split(b"\t")))
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
