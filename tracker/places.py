@@ -1,4 +1,7 @@
-"""The places that a form offers: all to those who may choose one, else the profile's own."""
+"""The places that a form offers: all to those who may choose one, else the profile's own.
+
+Where there is none to choose, nothing is asked.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,16 @@ from jobs.places import place_fields
 
 def offer_places(form: forms.Form, job: type[Job], profile: JobProfile, user: User) -> None:
     """Make a choice of each place; without the right to choose, it stays as the profile has it."""
-    chooses = bool(may(user, "choose_place", profile))
-    for name, path in place_fields(job.Parameters).items():
+    fields = place_fields(job.Parameters)
+    chooses = bool(fields and may(user, "choose_place", profile))
+    every = control.places() if chooses else []
+    for name, path in fields.items():
         saved = profile.parameters.get(name) or ""
-        if not chooses and not saved:
+        if not every and not saved:
             for hidden in (name, path):
                 form.fields.pop(hidden, None)
             continue
-        places = control.places() if chooses else [(saved, saved)]
+        places = every or [(saved, saved)]
         none = "None: the file is sent" if "file" in job.Parameters.base_fields else "None"
         form.fields[name].widget = forms.Select(choices=[("", none), *places])
         if not chooses:

@@ -41,7 +41,8 @@ def check_source(form: forms.Form, given: dict[str, Any]) -> None:
     if given.get("place") and not given.get("path"):
         form.add_error("path", "Say which file of the place it is.")
     if not given.get("place") and not given.get("file") and "file" not in form.errors:
-        form.add_error("file", "Choose a file, or a place that it is fetched from.")
+        other = ", or a place that it is fetched from" if "place" in form.fields else ""
+        form.add_error("file", f"Choose a file{other}.")
 
 
 def fetch_steps(job: Job) -> list[FunctionStep]:

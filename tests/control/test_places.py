@@ -167,3 +167,31 @@ def test_the_pages_offer_places_to_those_who_may(feed, dora, kim, client):
     assert "supplier" in page
     JobProfile.objects.filter(pk=feed.pk).update(parameters={})
     assert 'name="place"' not in client.get("/profiles/feed/").content.decode()
+
+
+def test_where_there_is_no_place_none_is_asked_for(kim, client, settings):
+    settings.JOBS_FOLDERS = {}
+    Credential.objects.all().delete()
+    JobProfile.objects.create(code="sent", label="Sent", job=IMPORT)
+    client.force_login(kim)
+    for address in ("/profiles/sent/", "/profiles/sent/change/"):
+        page = client.get(address).content.decode()
+        assert 'name="place"' not in page
+        assert 'name="path"' not in page
+    assert "Choose a file.</li>" in client.post("/profiles/sent/", {}).content.decode()
+
+
+def test_a_place_that_is_gone_is_shown_to_those_who_can_choose_another(feed, kim, client, settings):
+    settings.JOBS_FOLDERS = {}
+    Credential.objects.all().delete()
+    client.force_login(kim)
+    page = client.get("/profiles/feed/change/").content.decode()
+    assert '<option value="supplier" selected>' in page
+
+
+def test_a_profile_with_a_place_is_launched_from_elsewhere_without_a_file(feed, kim, client):
+    client.force_login(kim)
+    page = client.get("/profiles/feed/")
+    assert "-F file" not in page.context["curl"]
+    assert "-d '{\"parameters\": {}}'" in page.context["curl"]
+    assert page.context["command_line"] == "python3 manage.py jobs launch feed"

@@ -15,6 +15,7 @@ from jobs.definition import REGISTRY
 from jobs.models import JobExecution, JobProfile
 from jobs.parameters import file_fields
 from jobs.permissions import Decision, may, visible_profiles, visible_to
+from jobs.places import place_fields
 from jobs.states import GROUPS, OPEN, Group
 from tracker.queries.look import Look, digest, look
 from tracker.queries.rows import TYPE_ICONS, Row, rows
@@ -137,7 +138,8 @@ class ProfilePage:
     @property
     def description(self) -> str:
         job = self.profile.definition
-        return self.profile.description or (job.describe() if job else "")
+        said = self.profile.description or (job.describe() if job else "")
+        return said.removeprefix(f"{self.profile.label}. ")
 
 
 def command_line(profile: JobProfile) -> str:
@@ -163,4 +165,8 @@ def curl(profile: JobProfile, origin: str) -> str:
 
 
 def _file_fields(profile: JobProfile) -> list[str]:
-    return file_fields(profile.definition) if profile.definition else []
+    """The files that a launch sends; none where the profile names the place it fetches from."""
+    job = profile.definition
+    if job is None or any(map(profile.parameters.get, place_fields(job.Parameters))):
+        return []
+    return file_fields(job)
