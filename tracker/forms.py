@@ -66,8 +66,8 @@ class RunForm:
             return None
         try:
             return control.upload(file, user=user)
-        except InvalidParameters as invalid:
-            say(self.form, invalid)
+        except (control.FileRefused, control.FileTooLarge) as refused:
+            self.form.add_error("file", str(refused))
         return None
 
     @property
@@ -162,10 +162,16 @@ def launch(profile: JobProfile, form: forms.Form, user: User, key: str) -> JobEx
             idempotency_key=f"web-{key}",
         )
     except (control.FileRefused, control.FileTooLarge) as refused:
-        form.add_error(None, str(refused))
+        form.add_error(_file_of(form), str(refused))
     except InvalidParameters as invalid:
         say(form, invalid)
     return None
+
+
+def _file_of(form: forms.Form) -> str | None:
+    """The field of the file, if there is only one."""
+    files = [name for name, field in form.fields.items() if isinstance(field, forms.FileField)]
+    return files[0] if len(files) == 1 else None
 
 
 def say(form: forms.Form, invalid: InvalidParameters) -> None:

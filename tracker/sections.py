@@ -23,11 +23,15 @@ from tracker.editors import (
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters that belong together; those in `rare` are folded away."""
+    """Parameters that belong together; those in `rare` are folded away.
+
+    What they are folded under is `fold`, or their names.
+    """
 
     title: str
     fields: tuple[str, ...]
     rare: tuple[str, ...] = ()
+    fold: str = ""
 
 
 IMPORT = (
@@ -42,11 +46,11 @@ IMPORT = (
         ("mode",),
         ("mapping", "defaults", "create_missing", "validation"),
     ),
-    Group("Safety", ("ledger",), ("max_failed", "max_failed_percent")),
+    Group("Safety", ("ledger",), ("max_failed", "max_failed_percent"), "How many rows may fail"),
 )
 EXPORT = (
-    Group("Which rows", ("filters", "search", "order")),
-    Group("Columns", ("columns", "header")),
+    Group("Which rows", ("filters", "search"), ("order",)),
+    Group("Which columns", ("columns", "header")),
     Group(
         "Which file",
         ("format",),
@@ -74,6 +78,7 @@ class Section:
     fields: list[BoundField]
     rare: list[BoundField]
     is_open: bool
+    fold: str = ""
 
     def without(self, name: str) -> Section:
         """The same without a parameter that stands elsewhere on the page."""
@@ -86,6 +91,8 @@ class Section:
     @property
     def rare_labels(self) -> str:
         """What is folded away: `Delimiter, encoding, decimal separator`."""
+        if self.fold:
+            return self.fold
         names = [str(field.label) for field in self.rare]
         return ", ".join([names[0], *(name[:1].lower() + name[1:] for name in names[1:])])
 
@@ -97,7 +104,12 @@ def sections(form: forms.Form, kind: str) -> list[Section]:
     known = {name for group in groups for name in (*group.fields, *group.rare)}
     other = [field for name, field in fields.items() if name not in known]
     found = [
-        _section(group.title, _present(fields, group.fields), _present(fields, group.rare))
+        _section(
+            group.title,
+            _present(fields, group.fields),
+            _present(fields, group.rare),
+            group.fold,
+        )
         for group in groups
     ]
     if other:
@@ -109,8 +121,11 @@ def _present(fields: dict[str, BoundField], names: Iterable[str]) -> list[BoundF
     return [fields[name] for name in names if name in fields]
 
 
-def _section(title: str, fields: list[BoundField], rare: list[BoundField]) -> Section:
-    return Section(title, fields, rare, any(field.errors or _is_set(field) for field in rare))
+def _section(
+    title: str, fields: list[BoundField], rare: list[BoundField], fold: str = ""
+) -> Section:
+    is_open = any(field.errors or _is_set(field) for field in rare)
+    return Section(title, fields, rare, is_open, fold)
 
 
 def _has_fields(section: Section) -> bool:

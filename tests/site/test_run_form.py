@@ -2,6 +2,7 @@
 
 import pytest
 from django import forms
+from django.core.files.base import ContentFile
 
 from catalog.jobs import ProductResource
 from jobs.definition import register
@@ -191,3 +192,18 @@ def test_a_mistake_in_a_profile_is_said_and_nothing_saved(manager, importing):
     assert "sideways is not one of the available choices" in answer.content.decode()
     importing.refresh_from_db()
     assert importing.parameters == {}
+
+
+@pytest.mark.parametrize("button", [{}, {"_look": "1"}])
+def test_a_file_that_is_refused_is_said_beside_its_field(bobs, importing, button):
+    program = ContentFile(b"\x7fELF" + bytes(60), name="products.csv")
+    answer = bobs.post(PAGE, {"mode": "upsert", "file": program} | button)
+    assert answer.status_code == 422
+    form = answer.context["run"].form
+    assert "is a program for Linux" in form.errors["file"][0]
+    assert not form.non_field_errors()
+
+
+def test_several_limits_are_folded_under_what_they_limit(bobs, importing):
+    safety = next(one for one in bobs.get(PAGE).context["run"].sections if one.title == "Safety")
+    assert safety.rare_labels == "How many rows may fail"

@@ -1,6 +1,20 @@
-// Editors of lists: a further row is a copy of the last one, emptied.
+// Editors of lists: one empty row is enough, as a further one is a copy of the last, emptied.
 
-for (const button of document.querySelectorAll("[data-editor-add]")) button.hidden = false;
+function isEmpty(row) {
+  const inputs = [...row.querySelectorAll("input, select")];
+  return inputs.every((input) => (input.options ? input.selectedIndex < 1 : !input.value));
+}
+
+function dress() {
+  for (const button of document.querySelectorAll("[data-editor-add][hidden]")) {
+    button.hidden = false;
+    const rows = [...button.parentElement.querySelectorAll("[data-editor-row]")];
+    for (const row of rows.filter(isEmpty).slice(1)) row.remove();
+  }
+}
+
+dress();
+document.addEventListener("htmx:afterSettle", dress); // a form that comes back with errors
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-editor-add]");
