@@ -283,3 +283,13 @@ def test_parts_of_a_step_stand_under_their_parent_alone(bobs, bob, execution):
     assert part.get_absolute_url() in page
     assert "Part one" in page
     assert parent.get_absolute_url() in bobs.get(part.get_absolute_url()).content.decode()
+
+
+def test_the_head_says_what_became_of_the_rows(bobs, bob, execution):
+    ended = execution(bob, Status.COMPLETED)
+    ended.steps.update(created=1200, unchanged=30, failed=4)
+    assert bobs.get(ended.get_absolute_url()).context["page"].counts == (
+        "1,200\u00a0created, 30\u00a0unchanged, 4\u00a0failed"
+    )
+    running = execution(bob, Status.RUNNING)
+    assert bobs.get(running.get_absolute_url()).context["page"].counts == ""

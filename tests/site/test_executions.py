@@ -208,3 +208,10 @@ def test_a_row_that_was_stopped_says_how_far_it_came(bobs, bob, execution):
     stopped = execution(bob, Status.STOPPED)
     stopped.steps.update(status="stopped")
     assert "41 %, 412 items" in bobs.get(LIST).content.decode()
+
+
+def test_dry_runs_are_told_from_real_ones(bobs, bob, execution):
+    execution(bob, Status.COMPLETED)
+    assert "Dry run" not in bobs.get(LIST).content.decode()
+    execution(bob, Status.COMPLETED, dry_run=True)
+    assert bobs.get(LIST).content.decode().count("Dry run</span>") == 1

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs import control
+from jobs.definition import COUNTERS
 from jobs.models import ExecutionFile, JobExecution
 from jobs.permissions import Decision, may
 from jobs.states import FINISHED, HELD, Status
@@ -234,6 +235,17 @@ class ExecutionPage:
         if execution.status == Status.COMPLETED or any(s.processed for s in execution.steps.all()):
             return f"{self.progress} in {spent}"
         return f"{self.badge.word} after {spent}"
+
+    @property
+    def counts(self) -> str:
+        """What has become of the items, when it is over: `61 updated, 9 failed`."""
+        if not self.execution.is_finished:
+            return ""
+        steps = self.execution.steps.all()
+        counted = [(name, sum(getattr(step, name) for step in steps)) for name in COUNTERS]
+        return ", ".join(
+            f"{count:,}\u00a0{name}" for name, count in counted if count and name != "done"
+        )
 
     @cached_property
     def sentence(self) -> str:

@@ -38,12 +38,12 @@ HAPPENED = {
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A step in the summary's table; `cells` are the counters that the table shows."""
+    """A step in the summary's table; `counts` are the counters that the table shows, by name."""
 
     step: StepExecution
     badge: Badge
     segment: Segment
-    cells: list[int]
+    counts: list[tuple[str, int]]
     seconds: float | None
     duration: str
     is_running: bool
@@ -68,7 +68,7 @@ class Summary:
             step=step,
             badge=STEP_BADGES[StepStatus(step.status)],
             segment=segment_of(step),
-            cells=[getattr(step, name) for name in self.counters],
+            counts=[(name, getattr(step, name)) for name in self.counters],
             seconds=seconds,
             duration=words.duration(seconds, is_over=step.status != StepStatus.RUNNING),
             is_running=step.status == StepStatus.RUNNING,
