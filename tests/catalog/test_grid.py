@@ -78,6 +78,17 @@ def link(page: str, name: str) -> str:
 # --- The list ---------------------------------------------------------------------------------
 
 
+def test_few_rows_are_counted_and_many_are_estimated(bobs, products, monkeypatch):
+    def line():
+        found = bobs.get("/data/").context["lines"]
+        return next(one for one in found if one.resource.name == "catalog.product")
+
+    few = line()
+    assert (few.rows, few.is_exact) == (Product.objects.count(), True)
+    monkeypatch.setattr("tracker.queries.resources.COUNTED", 1)
+    assert not line().is_exact
+
+
 def test_the_list_has_the_resources_that_one_may_view(browser, bobs):
     page = shown(bobs, "/data/")
     assert all(f'href="/data/catalog.{name}/"' in page for name in ("product", "family"))

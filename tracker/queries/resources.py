@@ -6,22 +6,25 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import connection
+from psycopg import sql
 
 from jobs.definition import REGISTRY
 from jobs.models import JobProfile
 from jobs.permissions import Decision, may, visible_profiles, visible_resources
 from jobs.resources import ResourceClass
 
+COUNTED = 10_000  # a table with no more rows is counted
 ESTIMATES = "SELECT relname, reltuples::bigint FROM pg_class WHERE oid = ANY(%s::regclass[])"
 NO_JOB = Decision(False, "There is no such job in the installed code.")
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceLine:
-    """A resource on the list, with about how many rows it has."""
+    """A resource on the list, with how many rows it has; of many, about how many."""
 
     resource: ResourceClass
     rows: int | None
+    is_exact: bool
     imports: Decision
     exports: Decision
 
@@ -42,11 +45,15 @@ def label_of(resource: ResourceClass) -> str:
 def lines(user: User) -> list[ResourceLine]:
     """The resources whose rows `user` may see, by their labels."""
     found = sorted(visible_resources(user), key=label_of)
-    rows = _estimates({each.model._meta.db_table for each in found})
+    tables = {each.model._meta.db_table for each in found}
+    about = _estimates(tables)
+    exact = _counts({table for table in tables if about.get(table, 0) <= COUNTED})
+    rows = about | exact
     return [
         ResourceLine(
             each,
             rows.get(each.model._meta.db_table),
+            each.model._meta.db_table in exact,
             launching(user, each, "import"),
             launching(user, each, "export"),
         )
@@ -60,6 +67,21 @@ def _estimates(tables: set[str]) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(ESTIMATES, [quoted])
         return {table: rows for table, rows in cursor.fetchall() if rows >= 0}
+
+
+def _counts(tables: set[str]) -> dict[str, int]:
+    """How many rows these tables have, of those that have few; of none more are looked at."""
+    if not tables:
+        return {}
+    counts = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}, count(*) FROM (SELECT FROM {} LIMIT {}) AS few").format(
+            sql.Literal(table), sql.Identifier(table), COUNTED + 1
+        )
+        for table in sorted(tables)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(counts)
+        return {table: rows for table, rows in cursor.fetchall() if rows <= COUNTED}
 
 
 def launching(user: User, resource: ResourceClass, verb: str) -> Decision:
