@@ -110,6 +110,11 @@ class MappingPage:
             for place, (name, guess) in enumerate(zip(found.header, found.guesses, strict=True))
         ]
 
+    @property
+    def unknown(self) -> int:
+        """How many columns go nowhere, as nothing here has their name."""
+        return sum(column.is_unknown for column in self.columns)
+
     def _column(self, name: str, kind: str, cells: list[str]) -> FileColumn:
         chosen = self.mapping[name]
         known = [("", "Leave out"), *((name, name) for name in self.preview.known)]

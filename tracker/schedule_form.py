@@ -59,10 +59,11 @@ class ScheduleForm(forms.ModelForm):
     def __init__(self, user: User, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.user = user
+        self.initial["parameters"] = self.instance.parameters or {}
         if self.instance.pk:
             del self.fields["code"]
         profiles: Any = self.fields["profile"]
-        profiles.queryset = visible_profiles(user)
+        profiles.queryset, profiles.empty_label = visible_profiles(user), "Choose one"
         if runs_as_others(user):
             people: Any = self.fields["run_as"]
             people.queryset = User.objects.filter(is_active=True).order_by("username")

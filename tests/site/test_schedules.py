@@ -233,3 +233,9 @@ def test_the_admin_lets_nobody_run_as_another(staff, profile, nightly, bob):
     assert emils.post(f"{ADMIN}{nightly.pk}/delete/", {"post": "yes"}).status_code == 403
     assert emils.post(f"{ADMIN}add/", values).status_code == 302
     assert staff("una", "User").post(f"{ADMIN}add/", values).status_code == 403
+
+
+def test_a_new_schedule_shows_no_code_of_nothing(doras, profile):
+    page = doras.get(NEW).content.decode()
+    assert "null" not in page
+    assert "Fill in When" in page

@@ -104,6 +104,13 @@ async function copy(button) {
   button.lastChild.textContent = "Copied";
 }
 
+// --- Where one is: menus that scroll begin at what is current ----------------------------------
+
+for (const current of document.querySelectorAll(".menu [aria-current], .tabs [aria-current]")) {
+  const bar = current.parentElement;
+  bar.scrollLeft = current.offsetLeft - bar.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+}
+
 // --- Forms that search: no empty words in the address, and a choice counts at once -------------
 
 document.addEventListener("formdata", (event) => {
