@@ -33,20 +33,14 @@ class Lacking:
 
     def refuse(self, batch: Batch, faults: Faults) -> None:
         """Refuse records without the key, or with only a part of what belongs together."""
+        asked = [bound for bound in self.cells if bound.required or len(bound.indexes) > 1]
         for index, record in enumerate(batch.records):
-            for bound in self.cells if index not in faults.unread else ():
+            for bound in asked if index not in faults.unread else ():
                 lacks = [record[at] is ABSENT for at in bound.indexes]
-                if not any(lacks) or not (bound.required or len(lacks) > 1):
-                    continue
-                missing = bound.names[lacks.index(True)]
-                if bound.required:
-                    said = f"The record lacks {missing!r}, by which its row is found."
-                elif all(lacks):
-                    continue
-                else:
-                    other = bound.names[lacks.index(False)]
-                    said = f"The record has {other!r} but lacks {missing!r}, which belongs to it."
-                faults.add_unread(index, "missing_key", said, missing)
+                if any(lacks) and (bound.required or not all(lacks)):
+                    missing = bound.names[lacks.index(True)]
+                    said = f"The record lacks {missing!r}, {_why_needed(bound, lacks)}."
+                    faults.add_unread(index, "missing_key", said, missing)
 
     def of(self, grid: Sequence[Sequence[str]]) -> list[Lacks]:
         """For each record, which of the columns it lacks."""
@@ -102,6 +96,12 @@ class Lacking:
         if all(of.is_whole(row) for of in self.fields.values()):
             return None
         return _array(str(n) for n, of in self.fields.items() if of.field.name not in row)
+
+
+def _why_needed(bound: BoundColumn, lacks: list[bool]) -> str:
+    if bound.required:
+        return "by which its row is found"
+    return f"which belongs to {bound.names[lacks.index(False)]!r}"
 
 
 def _all(row: Lacks, places: Collection[int]) -> bool:

@@ -9,15 +9,13 @@ row version, no WAL, no sequence value. Keys are compared by the target's own un
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
-from django.db import connection
-
+from jobs.recipes.absent_columns import constants, defaults, touched
 from jobs.recipes.converters import json_text
-from jobs.recipes.keys import folded_fields, literal, now_of, quote
+from jobs.recipes.keys import folded_fields, literal, quote
 from jobs.recipes.ledger import Ledger, images
 from jobs.recipes.modes import Mode
-from jobs.recipes.staging import Kind, StagedField, differs_by_row
+from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Resource
 
 IN_RANGE = "s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])"
@@ -45,6 +43,10 @@ class MergeStatement:
         self.changing = [
             of for of in staged if of.kind in (Kind.PLAIN, Kind.MERGED) and of not in self.keys
         ]
+        present = {of.field for of in staged}
+        self.touched = touched(self.model, present)
+        self.defaults = defaults(self.model, present)
+        self.constants = constants(self.model, self.defaults)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -119,8 +121,8 @@ class MergeStatement:
     def _insert(self) -> str:
         own = [of for of in self.staged if of.kind not in (Kind.MANY, Kind.PARENT)]
         staged, given = [column_of(of) for of in own], [self._inserted(of) for of in own]
-        names = [*staged, *self._defaults]
-        values = [*given, *self._defaults.values()]
+        names = [*staged, *self.defaults]
+        values = [*given, *self.defaults.values()]
         order = ", ".join(f"k{i}" for i in range(len(self.keys)))
         conflict = ", ".join(self.fold("", of) for of in self.keys)
         update = f"UPDATE SET {self._changes_on_conflict}"
@@ -197,40 +199,6 @@ class MergeStatement:
         changes = [f"{column_of(of)} = {self.merged('t', new, of)}" for of in self.changing]
         changes += [f"{name} = {value}" for name, value in self.touched.items()]
         return changes or [f"{column_of(of)} = t.{column_of(of)}" for of in self.keys]
-
-    @property
-    def touched(self) -> dict[str, str]:
-        """Columns that hold the time of the last change."""
-        present = {of.field for of in self.staged}
-        return {
-            quote(field.column): now_of(field)
-            for field in self.model._meta.concrete_fields
-            if getattr(field, "auto_now", False) and field not in present
-        }
-
-    @cached_property
-    def _defaults(self) -> dict[str, str]:
-        """The columns that the file does not have: what new rows get there, as SQL."""
-        present = {of.field for of in self.staged}
-        defaults: dict[str, str] = {}
-        for field in self.model._meta.concrete_fields:
-            if field in present or field.generated or field.has_db_default():
-                continue
-            if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-                defaults[quote(field.column)] = now_of(field)
-            elif not differs_by_row(field) and field.get_default() is not None:
-                kind = field.rel_db_type(connection)
-                defaults[quote(field.column)] = f"%({field.column})s::{kind}"
-        return defaults
-
-    @cached_property
-    def constants(self) -> dict[str, Any]:
-        """The parameters that `_defaults` names."""
-        return {
-            str(field.column): field.get_db_prep_save(field.get_default(), connection)
-            for field in self.model._meta.concrete_fields
-            if self._defaults.get(quote(field.column), "").startswith("%(")
-        }
 
     # --- Many-to-many relations -------------------------------------------------------------------
 

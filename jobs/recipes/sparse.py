@@ -8,12 +8,7 @@ staging table, its default.
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db import connection
-from psycopg.sql import Literal
-
-from jobs.recipes.keys import now_of
+from jobs.recipes.absent_columns import made_by_database
 from jobs.recipes.merge_statement import MergeStatement, column_of, further
 from jobs.recipes.modes import Mode
 from jobs.recipes.staging import Kind, StagedField
@@ -61,7 +56,7 @@ class SparseStatement(MergeStatement):
         if of.kind is Kind.MERGED and of.given is not None:
             given = f"({further(of)} - {self._cleared(of)}) || {column}"
             return f"CASE WHEN {self._lacks(of)} THEN {column} ELSE {given} END"
-        if of.given is None and (default := _made_by_database(of.field)):
+        if of.given is None and (default := made_by_database(of.field)):
             return f"CASE WHEN {self._lacks(of)} THEN {default} ELSE {column} END"
         return column
 
@@ -95,13 +90,3 @@ class SparseStatement(MergeStatement):
     def _cleared(self, of: StagedField) -> str:
         """The column with the keys of a JSON object that a row clears."""
         return f'"__cleared_{self.staged.index(of)}"'
-
-
-def _made_by_database(field: Any) -> str:
-    """What a new row gets where the database makes it, as SQL."""
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        return now_of(field)
-    if field.has_default() or not field.has_db_default():
-        return ""
-    sql, values = connection.schema_editor().db_default_sql(field)
-    return str(sql % tuple(Literal(value).as_string(None) for value in values)).replace("%", "%%")

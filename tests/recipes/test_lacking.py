@@ -6,12 +6,15 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, connections, models, transaction
+from django.db.models.functions import Now
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Category, Product
 from jobs.definition import Partition
+from jobs.recipes.absent_columns import made_by_database
 from jobs.recipes.imports import ImportJob
 from tests.fleet import eventually
 from tests.recipes.driver import import_of, load
@@ -120,7 +123,8 @@ def test_a_record_without_the_key_is_refused(db, way):
 def test_half_a_measure_is_refused_with_the_missing_half(attributes, way):
     loaded = load(PRODUCTS, lines({"sku": "a", "weight": 1}, WHOLE | {"family": None}), **way)
     assert loaded.codes[0] == (1, "weight-unit", "missing_key")
-    assert "has 'weight' but lacks 'weight-unit'" in loaded.warnings[0].message
+    said = "The record lacks 'weight-unit', which belongs to 'weight'."
+    assert loaded.warnings[0].message == said
 
 
 @pytest.mark.parametrize(
@@ -193,6 +197,26 @@ def test_times_that_the_field_makes_itself_are_made_for_new_rows(db, way):
     file = lines({"sku": "a", "created_at": moment}, {"sku": "b", "name": "B"})
     assert load(import_of(Timed), file, **way).counts == {"created": 2}
     assert Product.objects.get(sku="b").created_at > timezone.now() - timedelta(hours=1)
+
+
+@isolate_apps("catalog")
+def test_defaults_of_the_database_are_written_as_sql(db):
+    class Row(models.Model):
+        text = models.CharField(max_length=9, db_default="it's 5 %")
+        now = models.DateTimeField(db_default=Now())
+        both = models.IntegerField(default=3, db_default=4)
+        plain = models.IntegerField()
+
+        class Meta:
+            app_label = "catalog"
+
+    text, now, both, plain = (
+        made_by_database(Row._meta.get_field(name)) for name in ("text", "now", "both", "plain")
+    )
+    assert (both, plain) == ("", "")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {text}, {now} <= clock_timestamp(), %(n)s::int", {"n": 1})
+        assert cursor.fetchone() == ("it's 5 %", True, 1)
 
 
 def test_parts_divide_sparse_records_by_key(families):
