@@ -5,22 +5,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Category, Product
-from jobs.definition import COUNTERS, Pace
-from jobs.engine import staged
+from jobs.definition import COUNTERS
 from jobs.models import JobExecution, RejectedRow, RowChange
 from jobs.testing import run_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_chunks")]
 PRODUCTS = "catalog.product.import"
 CATEGORIES = "catalog.category.import"
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    """Chunks of three rows."""
-    monkeypatch.setattr(staged, "SMALLEST", 3)
-    monkeypatch.setattr(staged, "LARGEST", 3)
-    monkeypatch.setattr(staged, "Pace", lambda: Pace(3))
 
 
 def both(text: str, job: str = PRODUCTS, **parameters) -> tuple[JobExecution, JobExecution]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from python_calamine import CalamineWorkbook
 
-from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from catalog.models import Attribute, Category, Family, Product
 from jobs.definition import JobError, find
 from jobs.formats.writing import WRITERS
 from tests.recipes.driver import export, export_files, load
@@ -24,14 +24,8 @@ FORMATS = sorted(WRITERS)
 
 
 @pytest.fixture
-def shop(families, attributes):
+def shop(families, attributes, choices):
     """Attributes of every type, and three products that have values of them."""
-    color = Attribute.objects.create(code="color", type="simpleselect")
-    tags = Attribute.objects.create(code="tags", type="multiselect")
-    for attribute in (color, tags):
-        for code in ("red", "blue"):
-            AttributeOption.objects.create(attribute=attribute, code=code)
-    Attribute.objects.create(code="washable", type="boolean")
     Attribute.objects.create(code="since", type="date", date_min="2020-01-01", number_max="1.5")
     Attribute.objects.create(code="text", type="textarea", localizable=True)
     Family.objects.filter(code="shoes").update(labels={"en_US": "Fine shoes"})

@@ -9,7 +9,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.models import Attribute, AttributeOption, Category, Family, Product
+from catalog.models import Attribute, Category, Family, Product
 from jobs.definition import find
 from jobs.formats.writing import WRITERS
 from jobs.formats.written import WriteOptions
@@ -27,14 +27,8 @@ def rows(text: str, delimiter: str = ";") -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def shop(families, attributes):
+def shop(families, attributes, choices):
     """Attributes of every type."""
-    color = Attribute.objects.create(code="color", type="simpleselect")
-    tags = Attribute.objects.create(code="tags", type="multiselect")
-    for attribute in (color, tags):
-        for code in ("red", "blue"):
-            AttributeOption.objects.create(attribute=attribute, code=code)
-    Attribute.objects.create(code="washable", type="boolean")
     Attribute.objects.create(code="since", type="date", scopable=True)
     Attribute.objects.create(code="text", type="textarea", localizable=True, scopable=True)
     Attribute.objects.create(code="price", type="price")

@@ -7,25 +7,15 @@ from hypothesis import strategies as st
 
 from catalog.models import Category, Family, Product
 from jobs import control
-from jobs.definition import Pace
-from jobs.engine import staged
 from jobs.engine.claim import claim
 from jobs.engine.runner import run
 from jobs.models import JobExecution, RowChange
 from jobs.states import Status
 from jobs.testing import run_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_chunks")]
 PRODUCTS = "catalog.product.import"
 CATEGORIES = "catalog.category.import"
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    """Chunks of three rows."""
-    monkeypatch.setattr(staged, "SMALLEST", 3)
-    monkeypatch.setattr(staged, "LARGEST", 3)
-    monkeypatch.setattr(staged, "Pace", lambda: Pace(3))
 
 
 def imported(text: str, job: str = PRODUCTS, **parameters) -> JobExecution:
