@@ -37,6 +37,7 @@ NEEDS = {
     "undo": "jobs.undo_execution",
 }
 
+VERBS = {"change": "change", "delete": "delete", "add": "create"}
 UNDOES = (("created", "delete"), ("deleted", "add"))  # what it did, and what undoes it
 
 
@@ -182,7 +183,10 @@ def _rows(user: Person, execution: JobExecution) -> Decision:
     rights = ["change", *(right for did, right in UNDOES if any(getattr(s, did) for s in steps))]
     for right in rights:
         name = f"{meta.app_label}.{right}_{meta.model_name}"
-        said = f"Undoing it needs the permission {name}, which your role has not."
+        said = (
+            f"The undo would {VERBS[right]} {meta.verbose_name_plural}, which your role does not"
+            f" allow. Ask somebody with the permission {name} to do it."
+        )
         decision = decision and _permission(user, name, said)
     return decision
 

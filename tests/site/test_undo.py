@@ -132,7 +132,9 @@ def test_a_dry_run_has_nothing_to_undo(doras, doras_import):
 def test_what_was_created_is_deleted_only_by_those_who_may(leads, lead, doras_import):
     done = doras_import()
     answer = page_of(leads, done)
-    assert "needs the permission catalog.delete_product" in answer.content.decode()
+    said = "The undo would delete products, which your role does not allow."
+    assert said in answer.content.decode()
+    assert "Ask somebody with the permission catalog.delete_product" in answer.content.decode()
     assert leads.post(f"/executions/{done.pk}/undo/").status_code == 403
 
 
