@@ -155,7 +155,10 @@ def test_the_steps_show_their_counters_and_their_sum(bobs, bob, execution):
     )
     summary = bobs.get(running.get_absolute_url()).context["summary"]
     assert summary.counters == ["created", "failed"]
-    assert [line.cells for line in summary.steps] == [[412, 0], [88, 2]]
+    assert [line.counts for line in summary.steps] == [
+        [("created", 412), ("failed", 0)],
+        [("created", 88), ("failed", 2)],
+    ]
     assert summary.totals == [500, 2]
 
 
