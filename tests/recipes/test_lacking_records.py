@@ -146,6 +146,26 @@ def small_chunks(monkeypatch):
 
 @fuzz
 @given(there=RECORDS, records=RECORDS, mode=MODES, defaults=DEFAULTS)
+@example(  # what earlier chunks have said of a row is still there when a later one lacks it
+    there=[],
+    records=[
+        {"sku": "a", "name": "A", "note": "x"},
+        {"sku": "b"},
+        {"sku": "c"},
+        {"sku": "a", "pages": 1, "categories": "shoes"},
+        {"sku": "a", "family": "shoes"},
+        {"sku": "c"},
+        {"sku": "a", "name": "A", "note": "x", "pages": 1},
+        {"sku": "b", "note": None},
+        {"sku": "c"},
+        {"sku": "a", "categories": "shoes", "family": "shoes"},
+        {"sku": "a", "note": None},
+        {"sku": "b"},
+        {"sku": "a", "note": None, "name": "A"},
+    ],
+    mode="upsert",
+    defaults={"name": "N"},
+)
 def test_a_dry_run_says_the_same_and_undo_takes_it_back(
     families, attributes, small_chunks, there, records, mode, defaults
 ):
@@ -184,6 +204,18 @@ TREES = st.lists(
 
 @fuzz
 @given(there=TREES, records=TREES)
+@example(
+    there=[],
+    records=[
+        {"code": "a"},
+        {"code": "b", "parent": "a"},
+        {"code": "c"},
+        {"code": "b", "label-en_US": "x"},
+        {"code": "c"},
+        {"code": "d"},
+        {"code": "a", "parent": "b"},
+    ],
+)
 def test_the_same_holds_for_trees(small_chunks, there, records):
     Category.objects.update(parent=None)
     Category.objects.all().delete()
