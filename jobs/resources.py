@@ -59,8 +59,9 @@ class Resource:
         """Override to check or change one row before it is written.
 
         `row` maps the fields that the file has to their values: a relation to its primary key, a
-        many-to-many one to a list of them, a JSON field to its keys (None clears one). Raise Skip
-        to leave the row out, or ValidationError to refuse it.
+        many-to-many one to a list of them, a JSON field to its keys (None clears one). Fields and
+        keys that a JSON record lacks are not there. Raise Skip to leave the row out, or
+        ValidationError to refuse it.
         """
         return row
 
