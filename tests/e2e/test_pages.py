@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from jobs import control
 from jobs.models import (
@@ -22,6 +21,7 @@ from jobs.models import (
     StepWarning,
 )
 from jobs.states import FINISHED, HELD, Status
+from tests.e2e.looks import serious, wrong_in_any_theme
 
 FUTURE = timezone.timedelta(days=1)
 QUEUE = "night"  # no worker takes from it
@@ -173,29 +173,33 @@ def addresses(running: JobExecution) -> dict[str, str]:
     }
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds that keeps people from using the page."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{page.url} {fault['id']}: {fault['nodes'][0]['html'][:200]}"
-        for fault in found
-        if fault["impact"] in {"serious", "critical", "moderate"}
-    ]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing_and_nothing_overflows(
-    enter: Callable, shown: JobExecution, theme: str, width: int
-):
-    page = enter("leo", "Lead", color_scheme=theme, viewport={"width": width, "height": 900})
+def test_axe_finds_nothing_and_nothing_overflows(enter: Callable, shown: JobExecution, width: int):
+    page = enter("leo", "Lead", viewport={"width": width, "height": 900})
     found = []
     for address in addresses(shown).values():
         page.goto(address)
-        found += serious(page)
-        too_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not too_wide, address
+        found += wrong_in_any_theme(page)
     assert found == []
+
+
+def test_axe_finds_nothing_where_nothing_runs(enter: Callable):
+    page = enter()
+    expect(page.get_by_text("Nothing is running.")).to_be_visible()
+    assert wrong_in_any_theme(page) == []
+
+
+def test_what_is_wrong_in_one_theme_is_found(enter: Callable):
+    page = enter()
+    page.goto("/profiles/")
+    heading = page.get_by_role("heading", level=1)
+    for colors, found in (("#fff, #fff", [""]), ("#000, #333", ["dark: "])):
+        heading.evaluate(f"heading => heading.style.color = 'light-dark({colors})'")
+        faults = wrong_in_any_theme(page)
+        assert [fault.partition("http")[0] for fault in faults] == found, faults
+    heading.evaluate("heading => heading.style = 'min-width: 3000px'")
+    (fault,) = wrong_in_any_theme(page)
+    assert fault.endswith("is wider than its window")
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -208,18 +212,14 @@ def test_axe_finds_nothing_where_a_schedule_is_made(
     page.get_by_role("button", name="Show the next times").click()
     expect(page.locator("#times li")).to_have_count(10)
     expect(page.get_by_label("When")).to_have_value("30 2 * * *")
-    assert serious(page) == []
-    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert wrong_in_any_theme(page) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_where_nobody_is_signed_in(
-    chrome, site: str, theme: str, faults: list[str]
-):
-    page = chrome.new_page(base_url=site, color_scheme=theme)
+def test_axe_finds_nothing_where_nobody_is_signed_in(chrome, site: str, faults: list[str]):
+    page = chrome.new_page(base_url=site)
     for address in ("/login/", "/nothing/"):
         page.goto(address)
-        assert serious(page) == []
+        assert wrong_in_any_theme(page) == []
     page.close()
 
 
