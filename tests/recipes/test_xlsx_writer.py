@@ -1,6 +1,8 @@
 """Workbooks: what they hold as other programs read them, their limits, and their memory."""
 
+import csv
 import io
+import os
 import shutil
 import subprocess
 import tracemalloc
@@ -73,10 +75,21 @@ def test_libreoffice_reads_what_was_written(tmp_path):
     office = shutil.which("soffice") or shutil.which("libreoffice")
     if office is None:
         pytest.skip("There is no LibreOffice: apt-get install libreoffice-calc")
-    (tmp_path / "rows.xlsx").write_bytes(workbook(LINES[:3]))
+    (tmp_path / "rows.xlsx").write_bytes(workbook(LINES))
     command = [office, "--headless", "--convert-to", "csv", "--outdir", tmp_path, "rows.xlsx"]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)
-    assert (tmp_path / "rows.csv").read_text().splitlines()[1].startswith("plain,1.5,TRUE,")
+    american = os.environ | {"LC_ALL": "C.UTF-8"}  # how it writes dates
+    subprocess.run(
+        command, cwd=tmp_path, env=american, check=True, timeout=120, capture_output=True
+    )
+    with (tmp_path / "rows.csv").open(newline="") as found:
+        header, *rows = csv.reader(found)
+    assert header == ["Text", "Number", "Truth", "Day"]
+    assert rows == [
+        ["plain", "1.5", "TRUE", "12/09/2025"],
+        ["", "", "", ""],
+        ["=1+1", "-3", "FALSE", "03/01/1900"],
+        [" a & <b> _x0041_ \\ \n \x0b", "12345678901234567890", "", "0044-03-15"],
+    ]
 
 
 def test_one_odd_row_among_many_is_found(monkeypatch):
