@@ -38,6 +38,8 @@ class CredentialForm:
         if credential.secret:
             for name in kind.secrets:
                 self.form.fields[name].widget.attrs["placeholder"] = KEPT
+        elif len(kind.needs) == 1:
+            self.form.fields[kind.needs[0]].required = True
 
     def keep(self) -> bool:
         """Save it; false with errors in the form when it does not pass. Raises Denied."""

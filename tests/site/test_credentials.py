@@ -54,6 +54,15 @@ def test_one_is_made_and_its_secret_not_shown(kims, supplier):
     assert "supplier" in kims.get("/credentials/").content.decode()
 
 
+def test_a_secret_that_a_kind_cannot_do_without_is_asked_for(kims):
+    asked = kims.get("/new-credential/s3/").context["form"].form.fields
+    assert asked["secret_key"].required
+    assert not kims.get("/new-credential/https/").context["form"].form.fields["password"].required
+    answer = kims.post("/new-credential/s3/", {"name": "b", "bucket": "b", "access_key": "k"})
+    assert answer.status_code == 422
+    assert answer.context["form"].form.errors["secret_key"]
+
+
 def test_a_mistake_is_told_and_the_secret_not_sent_back(kims):
     answer = kims.post("/new-credential/sftp/", ENTERED | {"fingerprint": "no"})
     assert answer.status_code == 422
