@@ -268,6 +268,7 @@ class ExecutionAdmin(ReadOnly):
         "name",
         "status",
         "type",
+        "dry_run",
         "user",
         "warnings_count",
         "queue",

@@ -108,6 +108,7 @@ def test_it_is_undone_by_an_execution_that_both_pages_tell_of(doras, doras_impor
     assert undo.get_absolute_url() in page.content.decode()
     buttons = {button.action: button.reason for button in page.context["page"].buttons}
     assert buttons["undo"] == "It has been undone."
+    assert doras.get(undo.get_absolute_url()).context["page"].icon == "arrow-uturn-left"
 
 
 def test_without_a_ledger_the_button_says_why_not(doras, doras_import):

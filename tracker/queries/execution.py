@@ -21,7 +21,7 @@ from jobs.states import FINISHED, HELD, Status
 from jobs.waiting import waiting
 from tracker.queries import words
 from tracker.queries.look import digest
-from tracker.queries.rows import TYPE_ICONS, Segment, badge, progress, segments
+from tracker.queries.rows import Segment, badge, icon, progress, segments
 
 
 def counted(of: QuerySet[Any], by: str) -> Coalesce:
@@ -131,7 +131,7 @@ class ExecutionPage:
         self.user, self.execution, self.tab = user, execution, tab
         self.token = token(execution.status, execution.version)
         self.badge = badge(execution)
-        self.icon = TYPE_ICONS.get(execution.type, "cube")
+        self.icon = icon(execution)
 
     @property
     def is_alive(self) -> bool:

@@ -96,6 +96,13 @@ class Segment:
     tone: str
 
 
+def icon(execution: JobExecution) -> str:
+    """What it is, as a picture: that of its type, or an undo."""
+    if execution.undoes_id is not None:
+        return "arrow-uturn-left"
+    return TYPE_ICONS.get(execution.type, "cube")
+
+
 def segments(execution: JobExecution) -> list[Segment]:
     """The parts of its progress bar; none before it has begun."""
     if execution.started_at is None:
@@ -177,7 +184,7 @@ def _row(user: User, execution: JobExecution, why_it_waits: str) -> Row:
     return Row(
         execution=execution,
         badge=badge(execution),
-        icon=TYPE_ICONS.get(execution.type, "cube"),
+        icon=icon(execution),
         segments=segments(execution),
         percent=execution.percent,
         progress=progress(execution),
