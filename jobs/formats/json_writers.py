@@ -42,12 +42,12 @@ class JsonArrayWriter(JsonLinesWriter):
 
     def __init__(self, target: Target, columns: Sequence[WrittenColumn], options: WriteOptions):
         super().__init__(target, columns, options)
-        self.behind = b"["
+        self.behind = b"[\n"
 
     def write_copied(self, lines: Sequence[Any]) -> None:
         if lines:
             # Every line ends in a line feed, so that only the commas are missing.
-            self.target.write(self.behind + b"\n" + b",".join(lines))
+            self.target.write(self.behind + b",".join(lines))
             self.behind = b","
 
     def close(self) -> None:

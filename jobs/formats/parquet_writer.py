@@ -68,11 +68,11 @@ class ParquetWriter:
         self._settle()  # who gives rows takes what has been written of them
 
     def write_copied(self, lines: Sequence[Any]) -> None:
-        block = b"".join(lines)
-        self.held.append(block)
-        self.size += len(block)
-        if self.size >= GROUP_BYTES:
-            self._flush()
+        for line in lines:  # so that groups end where they end, whatever comes together
+            self.held.append(line)
+            self.size += len(line)
+            if self.size >= GROUP_BYTES:
+                self._flush()
 
     def close(self) -> None:
         self._flush()

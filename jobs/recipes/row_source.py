@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, cast
 
 import psycopg
 from django.contrib.postgres.expressions import ArraySubquery
@@ -18,7 +17,7 @@ from jobs.formats.written import AS_CSV, AS_JSON, AS_SHEET, WriteOptions, Writte
 from jobs.recipes.cells import finished, json_cell, quoted, sheet_cell, text_cell, written
 from jobs.selection import Selection
 
-LINES = 512  # of a file that are handed on together
+LINES = 512  # of a file that are handed on together at most
 KEY_PAGE = 1000
 NAME_BYTES = 63  # of a name in PostgreSQL
 ENCODINGS = {"utf-8": "UTF8", "utf-8-sig": "UTF8", "cp1252": "WIN1252", "latin-1": "LATIN1"}
@@ -70,9 +69,7 @@ class RowSource:
         statement = f"COPY ({selected}) TO STDOUT ({how}, ENCODING '{encoding}')"
         try:
             with self.cursor.copy(statement, self.params) as copy:
-                rows = iter(copy)
-                while lines := list(islice(rows, LINES)):
-                    yield lines
+                yield from _received(copy)
         except psycopg.errors.UntranslatableCharacter:
             raise JobError(not_in(options.encoding)) from None
 
@@ -125,7 +122,7 @@ class RowSource:
         """The inner query, what the outer one sorts it by, and its parameters."""
         fields = {field.path: field for field in self.fields}
         rows = self.selection.queryset()
-        *orders, _ = rows.query.order_by  # the last is the primary key
+        orders = cast("Sequence[OrderBy]", rows.query.order_by)[:-1]  # the last is the primary key
         columns = [*map(self._selected, fields.values()), *(each.expression for each in orders)]
         sql, params = rows.order_by().values_list("pk", *columns).query.sql_with_params()
         cells = [f"c{number}" for number in range(len(fields))]
@@ -210,6 +207,33 @@ class RowSource:
         rows = self.selection.queryset().order_by("pk").values_list("pk", path)
         sql, params = rows.query.sql_with_params()
         return f"({sql}) AS q(pk, keyed)", params
+
+
+def _received(copy: psycopg.Copy) -> Iterator[list[Any]]:
+    """The lines of a COPY, as they come.
+
+    psycopg waits for one. What has come with it is taken from libpq at once: to go through psycopg
+    costs more for a line than all else that is done with it here.
+    """
+    libpq = copy.connection.pgconn
+    size = 1
+    while size >= 0 and (first := copy.read()):
+        lines, size = [first], 1
+        while size > 0 and len(lines) < LINES:
+            size, line = libpq.get_copy_data(1)
+            if size > 0:
+                lines.append(line)
+        if size < 0:
+            _end(libpq)
+        yield lines
+
+
+def _end(libpq: Any) -> None:
+    """Take what stands behind the last line, which has come too; raises its error."""
+    results = list(iter(libpq.get_result, None))
+    for result in results:
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
 
 
 def _rest(name: str) -> str:
