@@ -3,16 +3,18 @@
 import csv
 import io
 import zipfile
+from contextlib import closing, suppress
+from itertools import islice
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.models import Attribute, Category, Family, Product
-from jobs.definition import find
+from jobs.definition import JobError, find
 from jobs.formats.writing import WRITERS
-from jobs.formats.written import WriteOptions
+from jobs.formats.written import AS_CSV, WriteOptions
 from jobs.recipes.row_source import RowSource
 from jobs.selection import Selection
 from jobs.testing import run_now
@@ -149,6 +151,41 @@ def test_an_export_through_the_platform_leaves_its_file(shop):
         assert file.read().decode() == export(EXPORT)[0]
     (step,) = done.steps.all()
     assert (step.done, step.total) == (1, 1)
+
+
+@pytest.fixture
+def many(db):
+    Product.objects.bulk_create(Product(sku=f"p{number:05}") for number in range(3000))
+
+
+@pytest.mark.parametrize("last", ["p02999", "p01500", "p00000"])
+def test_a_row_that_cannot_be_written_is_said_wherever_it_stands(many, last):
+    Product.objects.filter(sku=last).update(name="\u6f22")
+    with pytest.raises(JobError, match="does not exist in the encoding"), transaction.atomic():
+        export(EXPORT, encoding="cp1252")
+    assert Product.objects.count() == 3000
+
+
+@pytest.mark.parametrize("taken", [1, 2, 1000])
+def test_an_export_can_be_left_at_any_line(many, taken):
+    with connection.cursor() as cursor, suppress(DatabaseError), transaction.atomic():
+        source = RowSource(Selection(resource=find(EXPORT).resource), cursor.cursor)
+        with closing(source.lines(AS_CSV, source.columns(), WriteOptions())) as lines:
+            assert list(islice(lines, taken))
+        cursor.execute("SELECT 1")  # refused where the rest of the rows was cancelled
+    assert Product.objects.count() == 3000
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_a_file_does_not_depend_on_what_comes_together(many, kind, monkeypatch):
+    monkeypatch.setattr("jobs.formats.parquet_writer.GROUP_BYTES", 10_000)
+    Product.objects.filter(sku__endswith="00").update(name=" spaced ")
+    made = []
+    for lines in (1, 7, 512):
+        monkeypatch.setattr("jobs.recipes.row_source.LINES", lines)
+        files, _ = export_files(EXPORT, format=kind)
+        made += [contents(file, kind) for file in files.made.values()]
+    assert made[0] == made[1] == made[2]
 
 
 NO_COSTS = (
