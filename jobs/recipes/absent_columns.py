@@ -43,6 +43,16 @@ def constants(model: type[models.Model], defaults: dict[str, str]) -> dict[str, 
     }
 
 
+def missing(model: type[models.Model], present: Collection[Any]) -> bool:
+    """Whether there are others that a new row cannot do without, and has no default for."""
+    given = defaults(model, present)
+    return any(
+        not (field.null or field.generated or field.has_db_default() or field in present)
+        and not (field.primary_key or quote(field.column) in given)
+        for field in model._meta.concrete_fields
+    )
+
+
 def made_by_database(field: Any) -> str:
     """What a new row gets in a field that the database fills, as SQL; empty for all others."""
     if _is_timed(field):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from jobs.recipes.absent_columns import constants, defaults, touched
+from jobs.recipes.absent_columns import constants, defaults, missing, touched
 from jobs.recipes.converters import json_text
 from jobs.recipes.keys import folded_fields, literal, quote
 from jobs.recipes.ledger import Ledger, images
@@ -47,6 +47,9 @@ class MergeStatement:
         self.touched = touched(self.model, present)
         self.defaults = defaults(self.model, present)
         self.constants = constants(self.model, self.defaults)
+        # An INSERT needs values for all columns even where nothing comes of it, so that rows which
+        # cannot have them are updated if they exist, and only the others inserted.
+        self.divides = self.mode == Mode.UPSERT and missing(self.model, present)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -79,7 +82,10 @@ class MergeStatement:
 
     @property
     def _written(self) -> str:
-        return f"written AS ({self._update if self.mode == Mode.UPDATE else self._insert})"
+        if not self.divides:
+            return f"written AS ({self._update if self.mode == Mode.UPDATE else self._insert})"
+        return f"""created AS ({self._insert}), changed AS ({self._update}),
+            written AS (SELECT * FROM created UNION ALL SELECT * FROM changed)"""
 
     @cached_property
     def _source(self) -> str:
@@ -133,7 +139,8 @@ class MergeStatement:
 
     @property
     def _proposed(self) -> str:
-        return "source WHERE differs" if self.ledger else "source"
+        conditions = ["differs"] * bool(self.ledger) + ["target IS NULL"] * self.divides
+        return f"source WHERE {' AND '.join(conditions)}" if conditions else "source"
 
     @property
     def _changes_on_conflict(self) -> str:

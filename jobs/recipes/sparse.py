@@ -9,18 +9,24 @@ staging table, its default.
 from __future__ import annotations
 
 from jobs.recipes.absent_columns import made_by_database
+from jobs.recipes.ledger import Ledger
 from jobs.recipes.merge_statement import MergeStatement, column_of, further
 from jobs.recipes.modes import Mode
 from jobs.recipes.staging import Kind, StagedField
+from jobs.resources import Resource
 
 # NULL where the row lacks nothing, otherwise the fields that it lacks, by their place in `staged`.
 ABSENT_FIELDS = '"__absent"'
 
 
 class SparseStatement(MergeStatement):
-    """A merge that leaves what a row lacks. It updates the rows that exist and inserts the others:
-    an INSERT would need values for all columns even where nothing comes of it.
-    """
+    """A merge that leaves what a row lacks."""
+
+    def __init__(
+        self, resource: Resource, staged: list[StagedField], mode: Mode, ledger: Ledger | None
+    ):
+        super().__init__(resource, staged, mode, ledger)
+        self.divides = self.mode == Mode.UPSERT
 
     @property
     def columns(self) -> dict[str, str]:
@@ -28,17 +34,6 @@ class SparseStatement(MergeStatement):
         return super().columns | {ABSENT_FIELDS: "integer[]"} | cleared
 
     _lacking = f"array_agg(n) FILTER (WHERE {ABSENT_FIELDS} IS NOT NULL)"
-
-    @property
-    def _written(self) -> str:
-        if self.mode != Mode.UPSERT:
-            return super()._written
-        return f"""created AS ({self._insert}), changed AS ({self._update}),
-            written AS (SELECT * FROM created UNION ALL SELECT * FROM changed)"""
-
-    @property
-    def _proposed(self) -> str:
-        return "source WHERE target IS NULL" + " AND differs" * bool(self.ledger)
 
     @property
     def _changes_on_conflict(self) -> str:

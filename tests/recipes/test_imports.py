@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Product
-from jobs import Skip
+from jobs import Resource, Skip
 from jobs.testing import run_now
 from tests.recipes.driver import import_of, load
+from tests.samples.models import Stock
 
 pytestmark = pytest.mark.django_db
 PRODUCTS = "catalog.product.import"
@@ -71,6 +72,22 @@ def test_new_rows_get_the_defaults_of_absent_columns():
     assert (found.name, found.enabled, found.values, found.links) == ("", True, {}, {})
     assert found.created_at
     assert found.created_at == found.updated_at
+
+
+def test_rows_are_updated_without_a_column_that_new_rows_need():
+    class StockResource(Resource):
+        name = "samples.stock"
+        model = Stock
+        key = "code"
+        fields = ["code", "count", "note"]
+
+    Stock.objects.create(code="a", count=5)
+    job = import_of(StockResource)
+    loaded = load(job, "code;note\na;here\nb;there\n")
+    assert loaded.counts == {"updated": 1, "failed": 1}
+    assert loaded.codes == [(2, "count", "blank")]
+    assert list(Stock.objects.values_list("code", "count", "note")) == [("a", 5, "here")]
+    assert load(job, "code;note\na;here\n").counts == {"unchanged": 1}
 
 
 def test_an_update_moves_updated_at_alone():

@@ -16,3 +16,17 @@ class Effect(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row} of {self.execution}"
+
+
+class Stock(models.Model):
+    """How many of something there are, which has to be said of each."""
+
+    code = models.CharField(max_length=20, unique=True)
+    count = models.IntegerField()
+    note = models.TextField(default="", blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.code
