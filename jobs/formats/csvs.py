@@ -110,8 +110,8 @@ class CsvReader:
             return None
         try:
             text = block.decode(self.encoding)
-            lines = self._unquoted_lines(text)
-            records = lines or [cells for cells in self._csv(StringIO(text)) if cells]
+            records: list[Any] = self._unquoted_lines(text)
+            records = records or [cells for cells in self._csv(StringIO(text)) if cells]
         except (UnicodeDecodeError, csv.Error):
             return None
         if not records or "\0" in text or self._widest(records) > len(self.header):
@@ -149,21 +149,18 @@ class CsvReader:
         lines = [line for line in text.split(end) if line]
         return lines if max(map(len, lines), default=0) <= CELL_LIMIT else []
 
-    def _widest(self, records: Sequence[str | list[str]]) -> int:
-        """The most cells that a record has."""
+    def _widest(self, records: Sequence[Any]) -> int:
+        """The most cells that a record has, or that a line would be split into."""
         if isinstance(records[0], str):
             return max([line.count(self.delimiter) for line in records]) + 1
         return max(map(len, records))
 
-    def _taken(
-        self, rows: Sequence[int], records: Sequence[str | list[str]]
-    ) -> tuple[list[int], list[list[str]]]:
+    def _taken(self, rows: Sequence[int], records: list[Any]) -> tuple[list[int], list[list[str]]]:
         """The rows to be taken, and their cells; of the others few are split off."""
-        taken: list[Any] = [*records]
         if takes := self.takes:
-            flags = takes.among(rows, self._split(taken, takes.last + 1))
-            rows, taken = [*compress(rows, flags)], [*compress(taken, flags)]
-        return [*rows], self._split(taken)
+            flags = takes.among(rows, self._split(records, takes.last + 1))
+            rows, records = [*compress(rows, flags)], [*compress(records, flags)]
+        return [*rows], self._split(records)
 
     def _split(self, records: list[Any], cuts: int = -1) -> list[list[str]]:
         """The cells of unquoted lines, after so many cuts with the rest in one."""
