@@ -61,15 +61,22 @@ class Ledger:
                 AS given(number, key, place) ON given.place = source.n - %(low)s + 1"""
 
     def note(self, column: str) -> str:
-        """A further part of a statement: add what `linked` (pk, before, after) did to a column."""
+        """A further part of a statement: add what `linked` (pk, before, after) did to a column.
+
+        The changes are one object, by the target: a join with the lines could be one of all with
+        all, as statistics know nothing of lines that were written a moment ago.
+        """
         name = literal(column)
-        return f""", noted AS (UPDATE {self.table} c SET
+        return f""", change AS MATERIALIZED (SELECT
+                jsonb_object_agg(pk::text, jsonb_build_array(before, after)) AS of FROM linked),
+            noted AS (UPDATE {self.table} c SET
                 outcome = CASE c.outcome WHEN 'unchanged' THEN 'updated' ELSE c.outcome END,
                 before = CASE WHEN c.outcome <> 'created' THEN coalesce(c.before, '{{}}')
-                    || jsonb_build_object({name}, linked.before) END,
-                after = coalesce(c.after, '{{}}') || jsonb_build_object({name}, linked.after)
-            FROM linked WHERE c.execution_id = %(execution)s AND c.id >= %(line)s
-                AND c.target = linked.pk::text)"""
+                    || jsonb_build_object({name}, change.of -> c.target -> 0) END,
+                after = coalesce(c.after, '{{}}')
+                    || jsonb_build_object({name}, change.of -> c.target -> 1)
+            FROM change WHERE c.execution_id = %(execution)s AND c.id >= %(line)s
+                AND jsonb_exists(change.of, c.target))"""
 
 
 def images(columns: Sequence[str], created: str) -> str:

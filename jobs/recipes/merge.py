@@ -60,6 +60,8 @@ class MergeStager:
         columns = "".join(f", {name} {kind}" for name, kind in self.sql.columns.items())
         cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{self.sql.staging}")
         cursor.execute(f"CREATE TEMP TABLE {self.sql.staging} (n integer{columns})")
+        if self.sql.index:
+            cursor.execute(self.sql.index)
 
     def stage(self, cursor: psycopg.Cursor, chunk: StagedChunk) -> None:
         staging = f"pg_temp.{self.sql.staging}"

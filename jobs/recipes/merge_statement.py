@@ -1,7 +1,12 @@
 """The statement that merges staged rows into the target.
 
-It joins the target first, so that rows that are the same already are not written at all: no new
+It looks at the target first, so that rows that are the same already are not written at all: no new
 row version, no WAL, no sequence value. Keys are compared by the target's own unique index.
+
+Its plan is the same whatever statistics say. A table is looked at by index, for one row of the
+chunk after the other: OFFSET 0 keeps such a subselect from becoming a join, which could be one of
+all with all. Only rows of the chunk are joined, with each other; a CASE, of which the planner takes
+half, keeps it from taking them for few.
 """
 
 # ruff: noqa: S608 (names come from Django's models; values are parameters or quoted)
@@ -18,7 +23,8 @@ from jobs.recipes.modes import Mode
 from jobs.recipes.staging import Kind, StagedField
 from jobs.resources import Resource
 
-IN_RANGE = "s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])"
+IN_RANGE = """CASE WHEN s.n >= %(low)s AND s.n < %(high)s AND s.n <> ALL(%(superseded)s::int[])
+                THEN TRUE END"""
 
 
 class MergeStatement:
@@ -55,6 +61,20 @@ class MergeStatement:
     def columns(self) -> dict[str, str]:
         """The columns of the staging table behind the row's number, and their types."""
         return {column_of(of): of.type for of in self.staged}
+
+    @property
+    def index(self) -> str:
+        """Makes the index by which a row of the target finds its staged one, where it must."""
+        if self.parent is None and not self.updates:
+            return ""
+        return (
+            f"CREATE INDEX ON {self.staging} ({', '.join(self.fold('', of) for of in self.keys)})"
+        )
+
+    @property
+    def updates(self) -> bool:
+        """Whether rows are updated, where an INSERT with ON CONFLICT could not be one."""
+        return self.mode == Mode.UPDATE or bool(self.divides)
 
     @cached_property
     def doubles(self) -> str:
@@ -110,8 +130,9 @@ class MergeStatement:
         if self.ledger:
             further, differs = f"{further}, ({differs}) AS differs", "TRUE"
         return f"""SELECT s.*{further} FROM pg_temp.{self.staging} s
-            LEFT JOIN {self.table} t ON {self.same_key("t", "s")}{joins}
-            WHERE {IN_RANGE} AND ({differs})"""
+            LEFT JOIN LATERAL (SELECT * FROM {self.table} t
+                WHERE {self.same_key("t", "s")} OFFSET 0) t ON TRUE{joins}
+            WHERE {IN_RANGE} AND CASE WHEN {differs} THEN TRUE END"""
 
     def _wanted(self, differs: str) -> str:
         """The condition under which the mode writes a row."""
@@ -144,7 +165,7 @@ class MergeStatement:
 
     @property
     def _changes_on_conflict(self) -> str:
-        return ", ".join(self._changes("EXCLUDED"))
+        return ", ".join(f"{name} = {new}" for name, new in self._changes("EXCLUDED").items())
 
     def _inserted(self, of: StagedField) -> str:
         """What a row is written with: a new one gets the further keys of its JSON object."""
@@ -155,8 +176,11 @@ class MergeStatement:
 
     @property
     def _update(self) -> str:
-        return f"""UPDATE {self.table} AS t SET {", ".join(self._changes("source"))}
-            FROM source WHERE t.{self.pk} = source.target{" AND differs" * bool(self.ledger)}
+        names, values = zip(*self._changes("s").items(), strict=True)
+        found = f"SELECT target FROM source{' WHERE differs' * bool(self.ledger)}"
+        return f"""UPDATE {self.table} AS t
+            SET ({", ".join(names)}) = (SELECT {", ".join(values)} {self.staged_of_target})
+            WHERE {self.chosen(found)}
             RETURNING t.{self.pk} AS pk, FALSE AS created{self._returned}"""
 
     @property
@@ -181,7 +205,7 @@ class MergeStatement:
                 missing = f"NOT EXISTS (SELECT FROM written w WHERE {same})"
             case Mode.UPDATE:
                 there = self.same_key("t", "s")
-                missing = f"NOT EXISTS (SELECT FROM {self.table} t WHERE {there})"
+                missing = f"NOT EXISTS (SELECT FROM {self.table} t WHERE {there} OFFSET 0)"
             case _:
                 return "NULL"
         return f"""(SELECT coalesce(array_agg(s.n), '{{}}') FROM pg_temp.{self.staging} s
@@ -202,18 +226,18 @@ class MergeStatement:
         return f"""{self.ledger.insert(many)}
             LEFT JOIN written w ON {same} WHERE {known} ORDER BY source.n RETURNING id"""
 
-    def _changes(self, new: str) -> list[str]:
-        changes = [f"{column_of(of)} = {self.merged('t', new, of)}" for of in self.changing]
-        changes += [f"{name} = {value}" for name, value in self.touched.items()]
-        return changes or [f"{column_of(of)} = t.{column_of(of)}" for of in self.keys]
+    def _changes(self, new: str) -> dict[str, str]:
+        """What the columns of a written row become."""
+        changes = {column_of(of): self.merged("t", new, of) for of in self.changing}
+        return changes | self.touched or {column_of(of): f"t.{column_of(of)}" for of in self.keys}
 
     # --- Many-to-many relations -------------------------------------------------------------------
 
     def _current_links(self, of: StagedField) -> str:
         table, own, other = _through(of)
         return (
-            f"SELECT coalesce(array_agg(x.{other} ORDER BY x.{other}), '{{}}') AS keys "
-            f"FROM {table} x WHERE x.{own} = t.{self.pk}"
+            f"SELECT coalesce(array_agg({other} ORDER BY {other}), '{{}}') AS keys "
+            f"FROM (SELECT {other} FROM {table} x WHERE x.{own} = t.{self.pk} OFFSET 0) x"
         )
 
     @cached_property
@@ -228,9 +252,10 @@ class MergeStatement:
                 SELECT written.pk, {self._wish(of, f"source.old{number}", "source")} AS keys,
                     source.old{number} AS old
                 FROM written JOIN source ON {same}),
-            removed{number} AS (DELETE FROM {table} x USING links{number} link
-                WHERE NOT link.old <@ link.keys
-                    AND x.{own} = link.pk AND x.{other} <> ALL(link.keys)),
+            removed{number} AS (DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+                SELECT x.ctid FROM links{number} link CROSS JOIN LATERAL (SELECT ctid FROM {table} x
+                    WHERE x.{own} = link.pk AND x.{other} <> ALL(link.keys) OFFSET 0) x
+                WHERE NOT link.old <@ link.keys))),
             added{number} AS (INSERT INTO {table} ({own}, {other})
                 SELECT link.pk, wish.key
                 FROM links{number} link CROSS JOIN unnest(link.keys) AS wish(key)
@@ -248,6 +273,17 @@ class MergeStatement:
         """The key as the target's unique index compares it."""
         name = f"{alias}." * bool(alias) + (column or column_of(of))
         return f"lower({name})" if of.field.name in self.folded else name
+
+    @property
+    def staged_of_target(self) -> str:
+        """The end of a SELECT of the staged row that has the key of the target's row `t`."""
+        return f"FROM pg_temp.{self.staging} s WHERE {self.same_key('t', 's')} AND {IN_RANGE}"
+
+    def chosen(self, found: str) -> str:
+        """The condition of an UPDATE of the rows with these primary keys, if they still have the
+        keys of staged rows: somebody may just have changed one."""
+        return f"""t.{self.pk} = ANY(ARRAY({found}))
+                AND EXISTS (SELECT {self.staged_of_target} OFFSET 0)"""
 
     def same_key(self, left: str, right: str) -> str:
         return " AND ".join(f"{self.fold(left, of)} = {self.fold(right, of)}" for of in self.keys)

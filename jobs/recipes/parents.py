@@ -20,7 +20,8 @@ class ParentLinks:
         self.sql, self.field = sql, of.field
         self.column, self.given = column_of(of), sql.is_given("s", of)
         key = sql.keys[0]
-        self.same = f"{sql.fold('p', key)} = {sql.fold('s', key, self.column)}"
+        same = f"{sql.fold('p', key)} = {sql.fold('s', key, self.column)}"
+        self.parent = f"SELECT p.{sql.pk} FROM {sql.table} p WHERE {same}"
 
     def link(
         self, cursor: psycopg.Cursor, bounds: dict[str, Any], first_line: int | None
@@ -33,13 +34,13 @@ class ParentLinks:
         sql, column = self.sql, self.column
         touched = "".join(f", {name} = {value}" for name, value in sql.touched.items())
         noted = sql.ledger.note(str(self.field.column)) if sql.ledger else ""
+        differing = f"""SELECT t.{sql.pk} FROM pg_temp.{sql.staging} s CROSS JOIN LATERAL
+                (SELECT * FROM {sql.table} t WHERE {sql.same_key("t", "s")} OFFSET 0) t
+            WHERE {IN_RANGE}{self.given} AND t.{column} IS DISTINCT FROM ({self.parent})"""
         cursor.execute(
-            f"""WITH linked AS (UPDATE {sql.table} t SET {column} = link.parent{touched}
-            FROM (SELECT c.{sql.pk} AS pk, p.{sql.pk} AS parent FROM pg_temp.{sql.staging} s
-                JOIN {sql.table} c ON {sql.same_key("c", "s")}
-                LEFT JOIN {sql.table} p ON {self.same}
-                WHERE {IN_RANGE}{self.given}) AS link
-            WHERE t.{sql.pk} = link.pk AND t.{column} IS DISTINCT FROM link.parent
+            f"""WITH linked AS (UPDATE {sql.table} t
+            SET {column} = (SELECT ({self.parent}) {sql.staged_of_target}){touched}
+            WHERE {sql.chosen(differing)}
             RETURNING t.{sql.pk} AS pk, old.{column} AS before, new.{column} AS after){noted}
             SELECT pk FROM linked""",
             bounds | {"line": first_line},
@@ -53,9 +54,7 @@ class ParentLinks:
         sql = self.sql
         cursor.execute(
             f"""SELECT s.{self.column} FROM pg_temp.{sql.staging} s
-            LEFT JOIN {sql.table} p ON {self.same}
-            WHERE {IN_RANGE}
-                AND s.{self.column} IS NOT NULL AND p.{sql.pk} IS NULL
+            WHERE {IN_RANGE} AND s.{self.column} IS NOT NULL AND ({self.parent}) IS NULL
             ORDER BY s.n LIMIT 1""",
             bounds,
         )
@@ -68,8 +67,8 @@ class ParentLinks:
         cursor.execute(
             f"""WITH RECURSIVE up(start, node) AS (
                 SELECT {sql.pk}, {self.column} FROM {sql.table} WHERE {sql.pk} = ANY(%s)
-                UNION SELECT up.start, t.{self.column} FROM up
-                    JOIN {sql.table} t ON t.{sql.pk} = up.node
+                UNION SELECT start, (SELECT t.{self.column} FROM {sql.table} t
+                    WHERE t.{sql.pk} = up.node) FROM up WHERE node IS NOT NULL
             ) SELECT 1 FROM up WHERE start = node LIMIT 1""",
             [list(linked)],
         )

@@ -97,7 +97,7 @@ class Reference:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT given, {self._fold('given')}, EXISTS (SELECT FROM {self.table} AS found "
-                f"WHERE {self._fold(f'found.{self.column}')} = {self._fold('given')}) "
+                f"WHERE {self._fold(f'found.{self.column}')} = {self._fold('given')} OFFSET 0) "
                 "FROM unnest(%s::text[]) AS given",
                 [list(texts)],
             )

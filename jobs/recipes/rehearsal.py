@@ -47,7 +47,9 @@ class RehearsingMergeStager(MergeStager):
         super().__init__(*given, ledger=replace(ledger, table=LINES), **named)
         self.staging = f"pg_temp.{self.sql.staging}"
         self.folds = ", ".join(self.sql.fold("s", of) for of in self.sql.keys)
-        self.places = ", ".join(f"k{i}" for i in range(len(self.sql.keys)))
+        places = [f"k{i}" for i in range(len(self.sql.keys))]
+        self.places = ", ".join(places)
+        self.same = " AND ".join(f"s.{place} = met.{place}" for place in places)
 
     def prepare(self, cursor: psycopg.Cursor) -> None:
         super().prepare(cursor)
@@ -66,8 +68,9 @@ class RehearsingMergeStager(MergeStager):
     def recall(self, cursor: psycopg.Cursor) -> int:
         cursor.execute(
             f"""{self._met} INSERT INTO {self.staging} (n, {self.names})
-            SELECT -row_number() OVER (), {self.names} FROM {SEEN}
-            WHERE ({self.places}) IN (SELECT {self.places} FROM met)"""
+            SELECT -row_number() OVER (), {self.names}
+            FROM (SELECT DISTINCT {self.places} FROM met) met CROSS JOIN LATERAL
+                (SELECT * FROM {SEEN} s WHERE {self.same} OFFSET 0) seen"""
         )
         return cursor.rowcount
 
@@ -116,7 +119,7 @@ class RehearsingMergeStager(MergeStager):
         return f"""WITH RECURSIVE met(k0) AS (
                 SELECT k0 FROM ({own}) o UNION SELECT {up} FROM {self.staging} s
                 UNION SELECT above.k0 FROM met CROSS JOIN LATERAL (
-                    SELECT {up} FROM {SEEN} s WHERE s.k0 = met.k0
-                    UNION ALL SELECT {sql.fold("p", key)} FROM {sql.table} c
-                        JOIN {sql.table} p ON p.{sql.pk} = c.{parent}
-                        WHERE {sql.fold("c", key)} = met.k0) AS above(k0))"""
+                    (SELECT {up} FROM {SEEN} s WHERE s.k0 = met.k0 OFFSET 0)
+                    UNION ALL SELECT (SELECT {sql.fold("p", key)} FROM {sql.table} p
+                        WHERE p.{sql.pk} = c.{parent}) FROM (SELECT {parent} FROM {sql.table} c
+                        WHERE {sql.fold("c", key)} = met.k0 OFFSET 0) c) AS above(k0))"""

@@ -41,9 +41,7 @@ class SparseStatement(MergeStatement):
         same = " AND ".join(
             f"source.k{i} = {self.fold('EXCLUDED', of)}" for i, of in enumerate(self.keys)
         )
-        names, values = zip(
-            *(change.split(" = ", 1) for change in self._changes("source")), strict=True
-        )
+        names, values = zip(*self._changes("source").items(), strict=True)
         return f"({', '.join(names)}) = (SELECT {', '.join(values)} FROM source WHERE {same})"
 
     def _inserted(self, of: StagedField) -> str:

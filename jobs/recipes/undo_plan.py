@@ -82,7 +82,9 @@ class UndoPlan:
                 pk {self.pk_type}, outcome text, before jsonb, after jsonb, now jsonb,
                 verdict text, said text)"""
         )
-        cursor.execute(f"CREATE INDEX ON {OFTEN} (target); CREATE INDEX ON {PLAN} (pk)")
+        cursor.execute(
+            f"CREATE UNIQUE INDEX ON {OFTEN} (target); CREATE UNIQUE INDEX ON {PLAN} (pk)"
+        )
 
     def forget(self, cursor: psycopg.Cursor) -> None:
         """Drop what `prepare` has made, on a connection that is not one's own."""
@@ -164,8 +166,9 @@ class UndoPlan:
         image = "to_jsonb(t)"
         for link in self.links:
             name = literal(link.name).replace("%%", "%")
-            keys = f"""jsonb_build_object({name}, (SELECT coalesce(jsonb_agg(x.{link.other}
-                ORDER BY x.{link.other}), '[]') FROM {link.table} x WHERE x.{link.own} = p.pk))"""
+            keys = f"""jsonb_build_object({name}, (SELECT coalesce(jsonb_agg({link.other}
+                ORDER BY {link.other}), '[]') FROM (SELECT {link.other} FROM {link.table} x
+                    WHERE x.{link.own} = p.pk OFFSET 0) x))"""
             about = f"p.outcome = 'created' OR jsonb_exists(p.after, {name})"
             image += f" || CASE WHEN {about} THEN {keys} ELSE '{{}}' END"
         return image
@@ -188,7 +191,7 @@ class UndoPlan:
             if reference.model is self.model:  # but for those that are undone with them
                 own = f"""AND NOT EXISTS (SELECT FROM {PLAN} o WHERE o.pk = c.{self.pk}
                     AND (o.verdict = 'delete' OR o.verdict = 'restore'
-                        AND jsonb_exists(o.before, %(column)s)))"""
+                        AND jsonb_exists(o.before, %(column)s)) OFFSET 0)"""
             cursor.execute(
                 f"""UPDATE {PLAN} p SET verdict = 'referenced', said = %(said)s
                 WHERE p.verdict = 'delete' AND EXISTS (SELECT FROM {reference.table} c
