@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
@@ -144,8 +143,8 @@ class BoundColumn:
 
     def _read_some(self, cells: Sequence[Any], faults: Faults) -> Sequence[Any]:
         """All cells at once; where there is a fault among them, ever fewer."""
-        with suppress(ValidationError, ValueError):
-            return self._read_all(cells, faults.batch.is_plain)
+        if (all_values := self._try(cells, faults)) is not None:
+            return all_values
         distinct = [*set(cells)]
         if len(distinct) * FEW > len(cells):
             values, wrong = self._read_blocks(cells, faults)
@@ -169,11 +168,17 @@ class BoundColumn:
         wrong: dict[int, Exception] = {}
         for at in range(0, len(cells), BLOCK):
             block = cells[at : at + BLOCK]
-            try:
-                values += self._read_all(block, faults.batch.is_plain)
-            except (ValidationError, ValueError):
-                values += self._read_each(block, at, wrong)
+            found = self._try(block, faults)
+            values += self._read_each(block, at, wrong) if found is None else found
         return values, wrong
+
+    def _try(self, cells: Sequence[Any], faults: Faults) -> Sequence[Any] | None:
+        """All these cells; None where there is a fault among them."""
+        try:
+            return self._read_all(cells, faults.batch.is_plain)
+        except (ValidationError, ValueError) as error:
+            _let_go(error)
+            return None
 
     def _read_each(
         self, cells: Sequence[Any], first: int, wrong: dict[int, Exception]
@@ -183,8 +188,7 @@ class BoundColumn:
             try:
                 yield self._values([cell])[0]
             except (ValidationError, ValueError) as error:
-                # A ValidationError refers to itself: its frames would hold the rows for long.
-                error.__traceback__ = error.__context__ = None
+                _let_go(error)
                 wrong[place] = error
                 yield NULL if self.form is Form.LINES else None
 
@@ -257,6 +261,11 @@ class Members(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         start = self.start
         return iter([f'{start}"{cell}"' if cell else "" for cell in self.cells])
+
+
+def _let_go(error: Exception) -> None:
+    """A ValidationError refers to itself: its frames would hold the rows for long."""
+    error.__traceback__ = error.__context__ = None
 
 
 def objects_of(columns: list[Sequence[Any]]) -> list[str]:

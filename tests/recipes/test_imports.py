@@ -1,5 +1,8 @@
 """What an import writes, and what it leaves out with which warning."""
 
+import gc
+import weakref
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -10,6 +13,10 @@ from hypothesis import strategies as st
 from catalog.jobs import ProductResource
 from catalog.models import Attribute, AttributeOption, Product
 from jobs import Resource, Skip
+from jobs.formats.base import Batch
+from jobs.recipes.headers import read_header
+from jobs.recipes.rows import RowParser
+from jobs.recipes.staging import staged_fields
 from jobs.testing import run_now
 from tests.recipes.driver import import_of, load
 from tests.samples.models import Stock
@@ -404,3 +411,26 @@ def test_a_line_end_in_the_last_cell_is_kept_though_the_file_ends_there():
     loaded = load(PRODUCTS, 'sku;name\nk;"x\ny"')
     assert (loaded.counts, loaded.warnings) == ({"created": 1}, [])
     assert Product.objects.get(sku="k").name == "x\ny"
+
+
+def test_a_bad_cell_does_not_keep_the_rows_of_its_batch():
+    """Errors know the frames they went through; a million rows would stay in memory with them."""
+
+    class Cell(str):
+        """A text whose end can be seen."""
+
+        __slots__ = ("__weakref__",)
+
+    resource = ProductResource()
+    header = read_header(resource, ["sku", "price-EUR"])
+    parser = RowParser(resource, header, staged_fields(resource, header.columns))
+    records = [[Cell(f"p{n}"), Cell("x" if n == 50 else f"{n}.5")] for n in range(100)]
+    watched = weakref.ref(records[10][1])
+    gc.disable()
+    try:
+        parsed = parser.parse(Batch(records, list(range(1, 101))))
+        assert len(parsed.warnings) == 1
+        del records, parsed.rows
+        assert watched() is None
+    finally:
+        gc.enable()
