@@ -155,6 +155,10 @@ class Reader(Protocol):
     def read_at(self, positions: list[Position]) -> Batch:
         """Read the single records that start at these positions, in the order given."""
 
+    def sample(self, count: int) -> list[list[str]]:
+        """About so many records from all over the file, pieces of some perhaps; none where that
+        would take long. Reading goes on where `seek` says."""
+
 
 def letters(index: int) -> str:
     """The name of a column without one, by its index: A, B, … Z, AA, AB, …"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from io import StringIO
 from itertools import compress
 from typing import Any, BinaryIO
@@ -228,6 +229,20 @@ class CsvReader:
             batch.offsets += one.offsets
             batch.suspect |= one.suspect
         return batch
+
+    def sample(self, count: int) -> list[list[str]]:
+        """About so many records from all over the file, pieces of some perhaps."""
+        if self.size is None:
+            return []
+        first, length = self.start.offset, self.size - self.start.offset
+        found: list[list[str]] = []
+        for number in range(count):
+            self.file.seek(first + length * number // count)
+            self.file.readline(LINE_LIMIT)
+            line = self.file.readline(LINE_LIMIT).decode(self.encoding, "replace")
+            with suppress(csv.Error):
+                found += self._csv([line])
+        return found
 
     def _lines(self) -> Iterator[str]:
         readline, encoding = self.file.readline, self.encoding

@@ -89,6 +89,10 @@ class JsonReader:
         batch.end = self._next
         return batch
 
+    def sample(self, count: int) -> list[list[str]]:  # noqa: ARG002 (as of every reader)
+        """None: a record is found by those before it."""
+        return []
+
     def read_at(self, positions: list[Position]) -> Batch:
         """Read the single records that start at these positions, in the order given."""
         batch = Batch()

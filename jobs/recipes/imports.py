@@ -40,7 +40,7 @@ from jobs.recipes.rehearsal import RehearsingMergeStager
 from jobs.recipes.rows import RowParser
 from jobs.recipes.spelling import Spelling
 from jobs.recipes.staging import Kind, StagedField, staged_fields
-from jobs.recipes.taken import Taken
+from jobs.recipes.taken import SAMPLE, Taken
 from jobs.recipes.threshold import Threshold
 from jobs.recipes.trees import Tree
 from jobs.resources import Resource, ResourceClass
@@ -141,7 +141,13 @@ class ImportJob(Job):
             )
         kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
         return MergeStager(
-            plan.resource, plan.staged, mode=mode, ledger=kept, header=plan.header, sparse=sparse
+            plan.resource,
+            plan.staged,
+            mode=mode,
+            ledger=kept,
+            header=plan.header,
+            sparse=sparse,
+            beside=self.workspace.told_to if self.partition else None,
         )
 
     @property
@@ -178,7 +184,7 @@ class ImportJob(Job):
             reader = self._reader
             if cursor is None:
                 self._announce(reader)
-            reader.takes = self._taken()
+            reader.takes = self._taken(reader)
             if plan.is_tree:
                 chunks = Tree(reader, plan.parser, plan.staged).chunks(cursor, pace)
             else:
@@ -201,11 +207,12 @@ class ImportJob(Job):
                     yield nothing_but_a_header(batch)
                 return
 
-    def _taken(self) -> Taken | None:
+    def _taken(self, reader: Reader) -> Taken | None:
         failed, part = self.workspace.failed_rows(), self.partition
         if failed is None and part is None:
             return None
-        return Taken(failed, part, self._plan.parser.key_indexes)
+        sample = reader.sample(SAMPLE) if part else ()
+        return Taken(failed, part, self._plan.parser.key_indexes, sample)
 
     def _announce(self, reader: Reader) -> None:
         """Say on the console how the file is read, so that a wrong guess is seen."""

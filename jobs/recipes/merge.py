@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -29,6 +30,9 @@ class MergeStager:
     Of rows that name the same key within a chunk only the last is written; `merge` adds the
     warnings of the others to the chunk. With a `ledger`, the same statement writes its lines.
     Rows that are `sparse` may lack fields; one that does leaves what an earlier one has written.
+
+    Merges `beside` others, which load other rows of the same file, check their references by turns:
+    sessions that lock the same row at once, be it only against deletion, make each other slow.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class MergeStager:
         ledger: Ledger | None = None,
         header: Header | None = None,
         sparse: bool = False,
+        beside: UUID | None = None,
     ):
         self.resource = resource
         self.mode = Mode(mode)
@@ -50,6 +55,11 @@ class MergeStager:
         )
         self.parents = ParentLinks(self.sql, self.sql.parent) if self.sql.parent else None
         self.names = ", ".join(self.sql.columns)
+        # What is checked only at commit is checked before, where one row can still be told apart.
+        self.check = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+        if beside:
+            turn = int.from_bytes(beside.bytes[8:], signed=True)
+            self.check = f"SELECT pg_advisory_xact_lock({turn}); {self.check}"
         self.doubles: list[list[int]] = []
         self.lacking: set[int] = set()  # those of them that lack something
         self.left_out: list[int] = []  # rows of the chunk that the mode has not written
@@ -85,8 +95,7 @@ class MergeStager:
             counted, of_mode = self._merge(cursor, low, high, others)
             counters += counted
             left_out += of_mode
-        # What is checked only at commit is checked here, where one row can still be told apart.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute(self.check)
         self.chunk.warnings += self._warnings(superseded, left_out)
         self.left_out += left_out
         return counters

@@ -258,3 +258,22 @@ def test_a_line_end_in_the_last_cell_of_a_file_without_a_last_line_end_is_notice
     batch = reader('a;b\nk;"x\ny"').batch(1000)
     assert batch.records == [["k", "x\ny"]]
     assert not batch.is_plain
+
+
+def test_a_sample_comes_from_all_over_the_file_and_disturbs_no_reading():
+    rows = [[f"k{n:04}", "two\nlines" if n % 7 == 0 else "x"] for n in range(3000)]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=";", lineterminator="\n").writerows([["key", "b"], *rows])
+    source = reader(text.getvalue())
+    source.size = len(text.getvalue())
+    sampled = [cells[0] for cells in source.sample(100)]
+    numbers = [int(key[1:]) for key in sampled if key.startswith("k")]
+    assert len(numbers) > 50
+    assert numbers == sorted(numbers)
+    assert numbers[0] < 100
+    assert numbers[-1] > 2900
+    source.seek(source.start)
+    read = []
+    while found := source.batch(500).records:
+        read += found
+    assert read == rows
