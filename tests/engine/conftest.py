@@ -26,20 +26,14 @@ from tests.fleet import CONTROLLER, ROOT, Process, celery_worker
 
 
 @pytest.fixture(scope="session")
-def _clone(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """A copy of the other tests' database, in which nobody is now, for tests that commit.
-
-    Where no other tests run there is none, and it takes some seconds longer.
-    """
+def _clone(django_db_blocker: Any) -> Iterator[str]:
+    """A database beside the other tests' one, for tests that commit."""
     name = f"engine_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with django_db_blocker.unblock():
-        is_there = bool(connection.introspection.table_names())
-        connection.close()
         _admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-        _admin("CREATE DATABASE {} TEMPLATE {}", name, connection.settings_dict["NAME"])
-        if not is_there:
-            migrate = [sys.executable, "manage.py", "migrate", "--run-syncdb", "-v", "0"]
-            subprocess.run(migrate, env=_on(name), cwd=ROOT, check=True)
+        _admin("CREATE DATABASE {}", name)
+        migrate = [sys.executable, "manage.py", "migrate", "--run-syncdb", "-v", "0"]
+        subprocess.run(migrate, env=_on(name), cwd=ROOT, check=True)
         yield name
         connection.close()
         _admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
