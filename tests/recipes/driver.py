@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+from uuid import UUID
 
 import psycopg
 from django.db import connection, transaction
@@ -20,6 +21,8 @@ from jobs.resources import Resource
 
 class Files:
     """A workspace whose files are in memory."""
+
+    told_to = UUID(int=1)  # the execution that keeps the ledger
 
     def __init__(self, given: bytes = b"", called: str = "file.csv"):
         self.given, self.called = given, called
