@@ -19,7 +19,7 @@ from jobs.recipes.rows import RowParser
 LISTED = 1_000  # rows that get a warning of their own; the others are counted
 KEYS = 10_000  # that are looked at
 BUCKETS = 256
-AT_ONCE = 20_000  # rows of the second reading, or hashes
+AT_ONCE = 4_000  # rows of the second reading, or hashes
 TOLD = "duplicates_told"
 
 Rows = Callable[[Collection[int]], set[int]]
