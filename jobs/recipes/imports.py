@@ -126,29 +126,21 @@ class ImportJob(Job):
 
     def _stager(self) -> MergeStager | ModelStager:
         plan, mode = self._plan, self.parameters.get("mode") or Mode.UPSERT
-        sparse = self._reader.is_sparse
         if self._by_model:
             return ModelStager(plan.resource, plan.staged, plan.header, mode)
+        told_to = self.workspace.told_to
+        named: dict[str, Any] = {
+            "mode": mode,
+            "header": plan.header,
+            "sparse": self._reader.is_sparse,
+        }
         if self._is_dry:
-            ledger = Ledger(self.workspace.told_to)
             return RehearsingMergeStager(
-                plan.resource,
-                plan.staged,
-                mode=mode,
-                ledger=ledger,
-                header=plan.header,
-                sparse=sparse,
+                plan.resource, plan.staged, ledger=Ledger(told_to), **named
             )
-        kept = Ledger(self.workspace.told_to) if self.parameters.get("ledger") else None
-        return MergeStager(
-            plan.resource,
-            plan.staged,
-            mode=mode,
-            ledger=kept,
-            header=plan.header,
-            sparse=sparse,
-            beside=self.workspace.told_to if self.partition else None,
-        )
+        kept = Ledger(told_to) if self.parameters.get("ledger") else None
+        beside = told_to if self.partition else None
+        return MergeStager(plan.resource, plan.staged, ledger=kept, beside=beside, **named)
 
     @property
     def _by_model(self) -> bool:
